@@ -46,6 +46,12 @@ class [[nodiscard]] Result : public tl::expected<T, Error> {
 
 using Status = Result<void>;
 
+// For the few failures that are more than one Error.
+template <class T, class E>
+using Expected = tl::expected<T, E>;
+template <class E>
+using Unexpected = tl::unexpected<E>;
+
 inline tl::unexpected<Error> Fail(ErrorCode code, std::string context, int sys_errno = 0) {
   return tl::unexpected<Error>(Error{code, sys_errno, std::move(context)});
 }
