@@ -1,0 +1,139 @@
+#include "host-notifier/config/notifier_config.h"
+
+#include <fmt/format.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <limits>
+
+namespace seaward::config {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using yaml::Located;
+using yaml::MapReader;
+
+constexpr std::pair<std::string_view, HostRetire> kHostRetireWords[] = {
+    {"auto", HostRetire::kAuto},
+    {"after_verdict", HostRetire::kAfterVerdict},
+    {"at_end", HostRetire::kAtEnd},
+    {"off", HostRetire::kOff}};
+constexpr std::pair<std::string_view, LogLevel> kLogLevelWords[] = {{"debug", LogLevel::kDebug},
+                                                                    {"info", LogLevel::kInfo},
+                                                                    {"warning", LogLevel::kWarning},
+                                                                    {"error", LogLevel::kError}};
+
+// Below 64 KiB virtio-serial and libvirt streams take everything without blocking anybody; one
+// frame of the protocol must fit (protocol/spec.md).
+constexpr std::uint64_t kMinOutstandingBytes = 4096 + 28;
+constexpr std::uint64_t kMaxOutstandingBytes = 49152;
+constexpr std::size_t kMaxNameBytes = 255;
+
+// A unix socket's path must fit sockaddr_un with its final NUL.
+std::string SocketPath(MapReader& map, std::string_view key, std::optional<std::string> fallback) {
+  Located<std::string> path = map.Path(key, std::move(fallback));
+  constexpr std::size_t kLongest = sizeof(sockaddr_un::sun_path) - 1;
+  if (path.value.size() > kLongest)
+    map.Refuse(path.at, fmt::format("'{}' is {} bytes long; a socket's path has at most {}", key,
+                                    path.value.size(), kLongest));
+  return std::move(path.value);
+}
+
+LibvirtConfig ReadLibvirt(MapReader map) {
+  LibvirtConfig libvirt;
+  libvirt.uri = map.Text("uri", "qemu:///system").value;
+  libvirt.enabled = libvirt.uri != "none";
+  libvirt.status_dir = map.Path("status_dir", "/run/libvirt/qemu").value;
+  libvirt.channel_name = map.Text("channel_name", "org.seaward.agent.0").value;
+  return libvirt;
+}
+
+SessionConfig ReadSession(MapReader map) {
+  SessionConfig session;
+  session.resend_initial = map.Duration<milliseconds>("resend_initial_ms", milliseconds(1000),
+                                                      {milliseconds(10), milliseconds(60000)})
+                               .value;
+  const auto longest = map.Duration<milliseconds>("resend_max_ms", milliseconds(30000),
+                                                  {milliseconds(10), milliseconds(600000)});
+  session.resend_max = longest.value;
+  if (session.resend_max < session.resend_initial)
+    map.Refuse(longest.at, "'session.resend_max_ms' is less than 'session.resend_initial_ms'");
+  session.heartbeat =
+      map.Duration<seconds>("heartbeat_s", seconds(60), {seconds(0), seconds(86400)}).value;
+  session.outstanding_bytes =
+      map.Integer("outstanding_bytes", 32768, {kMinOutstandingBytes, kMaxOutstandingBytes}).value;
+  return session;
+}
+
+StaticVm ReadStaticVm(MapReader& map, const std::vector<StaticVm>& earlier) {
+  StaticVm vm;
+  const Located<std::string> name = map.Text("name", std::nullopt);
+  const Located<Uuid> uuid = map.Parsed<Uuid>("uuid", "uuid", &ParseUuid);
+  vm.name = name.value;
+  vm.uuid = uuid.value;
+  vm.channel = SocketPath(map, "channel", std::nullopt);
+  vm.attach_uid = static_cast<uid_t>(
+      map.Integer("attach_uid", 0, {0, std::numeric_limits<uid_t>::max() - 1}).value);
+  if (vm.name.size() > kMaxNameBytes)
+    map.Refuse(name.at, fmt::format("a name has at most {} bytes", kMaxNameBytes));
+  for (const StaticVm& other : earlier) {
+    if (!vm.name.empty() && other.name == vm.name)
+      map.Refuse(name.at, fmt::format("a second VM named '{}'", vm.name));
+    if (!vm.uuid.IsNil() && other.uuid == vm.uuid)
+      map.Refuse(uuid.at, fmt::format("'{}' has this UUID already", other.name));
+    if (!vm.channel.empty() && other.channel == vm.channel)
+      map.Refuse(map.at(), fmt::format("'{}' has this channel already", other.name));
+  }
+  return vm;
+}
+
+NotifierConfig Read(MapReader& top) {
+  NotifierConfig config;
+  config.state_dir = top.Path("state_dir", "/var/lib/seaward").value;
+  config.control_socket = SocketPath(top, "control_socket", std::string(kDefaultControlSocket));
+  config.attach_socket = SocketPath(top, "attach_socket", "/run/seaward/attach.sock");
+  if (config.attach_socket == config.control_socket)
+    top.Refuse(top.at(), "'attach_socket' and 'control_socket' are the same path");
+  config.log_level = top.Choice<LogLevel>("log_level", kLogLevelWords, LogLevel::kInfo).value;
+  config.host_retire =
+      top.Choice<HostRetire>("host_retire", kHostRetireWords, HostRetire::kAuto).value;
+  config.hard_offline_path =
+      top.Path("hard_offline_path", "/sys/devices/system/memory/hard_offline_page").value;
+  config.libvirt = ReadLibvirt(top.Map("libvirt"));
+  config.session = ReadSession(top.Map("session"));
+  top.ForEach("static_vms", [&](MapReader& map) {
+    config.static_vms.push_back(ReadStaticVm(map, config.static_vms));
+  });
+  return config;
+}
+
+}  // namespace
+
+std::string_view ToString(HostRetire mode) {
+  switch (mode) {
+    case HostRetire::kAuto:
+      return "auto";
+    case HostRetire::kAfterVerdict:
+      return "after_verdict";
+    case HostRetire::kAtEnd:
+      return "at_end";
+    case HostRetire::kOff:
+      return "off";
+  }
+  return "";
+}
+
+yaml::Loaded<NotifierConfig> LoadNotifierConfig(const std::string& path) {
+  return yaml::LoadFile<NotifierConfig>(path, Read);
+}
+
+yaml::Loaded<NotifierConfig> ParseNotifierConfig(const std::string& file, std::string_view text) {
+  return yaml::Load<NotifierConfig>(file, text, Read);
+}
+
+std::vector<yaml::KeySpec> DescribeNotifierConfig() {
+  return yaml::DescribeKeys([](MapReader& top) { Read(top); });
+}
+
+}  // namespace seaward::config

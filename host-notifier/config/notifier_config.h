@@ -1,0 +1,74 @@
+// What the operator decides about the host side: /etc/seaward/notifier.yaml as a validated,
+// immutable value. docs/CONTRACT.md lists every key; tests/contract keeps the two equal.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "base/uuid.h"
+#include "base/yaml/map_reader.h"
+
+namespace seaward::config {
+
+inline constexpr std::string_view kDefaultNotifierConfigPath = "/etc/seaward/notifier.yaml";
+inline constexpr std::string_view kDefaultControlSocket = "/run/seaward/control.sock";
+
+// When a frame that gave bad data is taken away from the host's allocator.
+enum class HostRetire {
+  kAuto,          // by the domain's live XML: with GHES after the verdict, otherwise at the end
+  kAfterVerdict,  // as soon as the guest stopped using the page
+  kAtEnd,         // when the VM ends
+  kOff,           // never: the frame goes back to the host's allocator
+};
+std::string_view ToString(HostRetire mode);
+
+struct LibvirtConfig {
+  bool enabled = true;       // uri is not "none"
+  std::string uri;           // of virConnectOpen
+  std::string status_dir;    // where libvirtd keeps NAME.xml and NAME.pid of running domains
+  std::string channel_name;  // the virtio-serial port that makes a domain ours
+};
+
+// A VM without libvirt.
+struct StaticVm {
+  std::string name;
+  Uuid uuid;
+  std::string channel;   // unix socket of its virtio-serial port
+  uid_t attach_uid = 0;  // the user whose VMM may attach for it
+};
+
+struct SessionConfig {
+  std::chrono::milliseconds resend_initial{0};
+  std::chrono::milliseconds resend_max{0};
+  std::chrono::seconds heartbeat{0};  // 0 = none
+  std::uint64_t outstanding_bytes = 0;
+};
+
+struct NotifierConfig {
+  std::string state_dir;
+  std::string control_socket;
+  std::string attach_socket;
+  LogLevel log_level = LogLevel::kInfo;
+  HostRetire host_retire = HostRetire::kAuto;
+  std::string hard_offline_path;
+  LibvirtConfig libvirt;
+  std::vector<StaticVm> static_vms;
+  SessionConfig session;
+
+  std::string LedgerPath() const { return state_dir + "/ledger.db"; }
+};
+
+// All errors at once, each with line and column; a file that cannot be read is one of them.
+yaml::Loaded<NotifierConfig> LoadNotifierConfig(const std::string& path);
+// The same from memory; `file` is only the name in diagnostics.
+yaml::Loaded<NotifierConfig> ParseNotifierConfig(const std::string& file, std::string_view text);
+// Every key that the loader accepts, with its default.
+std::vector<yaml::KeySpec> DescribeNotifierConfig();
+
+}  // namespace seaward::config

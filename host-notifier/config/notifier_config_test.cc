@@ -1,0 +1,119 @@
+#include "host-notifier/config/notifier_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace seaward::config {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::string Shipped() {
+  return std::string(SEAWARD_SOURCE_DIR) + "/configs/notifier.yaml";
+}
+
+std::vector<std::string> Errors(std::string_view text) {
+  std::vector<std::string> lines;
+  const auto loaded = ParseNotifierConfig("notifier.yaml", text);
+  if (!loaded)
+    for (const yaml::Diagnostic& diagnostic : loaded.error()) lines.push_back(diagnostic.Render());
+  return lines;
+}
+
+void ExpectDefaults(const NotifierConfig& config) {
+  EXPECT_EQ(config.state_dir, "/var/lib/seaward");
+  EXPECT_EQ(config.LedgerPath(), "/var/lib/seaward/ledger.db");
+  EXPECT_EQ(config.control_socket, "/run/seaward/control.sock");
+  EXPECT_EQ(config.attach_socket, "/run/seaward/attach.sock");
+  EXPECT_EQ(config.log_level, LogLevel::kInfo);
+  EXPECT_EQ(config.host_retire, HostRetire::kAuto);
+  EXPECT_EQ(config.hard_offline_path, "/sys/devices/system/memory/hard_offline_page");
+  EXPECT_TRUE(config.libvirt.enabled);
+  EXPECT_EQ(config.libvirt.uri, "qemu:///system");
+  EXPECT_EQ(config.libvirt.status_dir, "/run/libvirt/qemu");
+  EXPECT_EQ(config.libvirt.channel_name, "org.seaward.agent.0");
+  EXPECT_TRUE(config.static_vms.empty());
+  EXPECT_EQ(config.session.resend_initial, std::chrono::seconds(1));
+  EXPECT_EQ(config.session.resend_max, std::chrono::seconds(30));
+  EXPECT_EQ(config.session.heartbeat, std::chrono::seconds(60));
+  EXPECT_EQ(config.session.outstanding_bytes, 32768u);
+}
+
+TEST(NotifierConfig, HasADefaultForEveryKey) {
+  const auto loaded = ParseNotifierConfig("notifier.yaml", "");
+  ASSERT_TRUE(loaded) << Render(loaded.error());
+  ExpectDefaults(*loaded);
+}
+
+TEST(NotifierConfig, ShippedFileSaysTheDefaults) {
+  const auto loaded = LoadNotifierConfig(Shipped());
+  ASSERT_TRUE(loaded) << Render(loaded.error());
+  ExpectDefaults(*loaded);
+}
+
+TEST(NotifierConfig, ReadsAHostWithoutLibvirt) {
+  const auto loaded = ParseNotifierConfig("notifier.yaml", R"(
+host_retire: at_end
+log_level: debug
+libvirt: {uri: none}
+static_vms:
+  - name: g1
+    uuid: c7a5fdbd-edaf-9455-926a-d65c16db1809
+    channel: /run/g1/agent.sock
+    attach_uid: 64055
+session:
+  resend_initial_ms: 50
+  heartbeat_s: 0
+)");
+  ASSERT_TRUE(loaded) << Render(loaded.error());
+  EXPECT_FALSE(loaded->libvirt.enabled);
+  EXPECT_EQ(loaded->host_retire, HostRetire::kAtEnd);
+  EXPECT_EQ(loaded->log_level, LogLevel::kDebug);
+  ASSERT_EQ(loaded->static_vms.size(), 1u);
+  EXPECT_EQ(loaded->static_vms[0].channel, "/run/g1/agent.sock");
+  EXPECT_EQ(loaded->static_vms[0].attach_uid, 64055u);
+  EXPECT_EQ(loaded->session.resend_initial, std::chrono::milliseconds(50));
+  EXPECT_EQ(loaded->session.heartbeat, std::chrono::seconds(0));
+}
+
+TEST(NotifierConfig, ReportsEveryErrorWithItsPlace) {
+  EXPECT_THAT(
+      Errors("stat_dir: /x\n"
+             "host_retire: atend\n"
+             "libvirt:\n"
+             "  url: qemu:///session\n"
+             "  status_dir: run\n"
+             "session:\n"
+             "  resend_initial_ms: 5000\n"
+             "  resend_max_ms: 4000\n"
+             "  outstanding_bytes: 65536\n"),
+      ElementsAre(
+          "notifier.yaml:1:1: error: unknown key 'stat_dir'; did you mean 'state_dir'?",
+          "notifier.yaml:2:14: error: 'host_retire' must be one of auto, after_verdict, at_end, "
+          "off, found 'atend'; did you mean 'at_end'?",
+          "notifier.yaml:4:3: error: unknown key 'url'; did you mean 'uri'?",
+          "notifier.yaml:5:15: error: 'libvirt.status_dir' is not an absolute path: 'run'",
+          "notifier.yaml:8:18: error: 'session.resend_max_ms' is less than "
+          "'session.resend_initial_ms'",
+          "notifier.yaml:9:22: error: 'session.outstanding_bytes' is 65536; want 4124 to 49152"));
+}
+
+TEST(NotifierConfig, RefusesVmsThatCannotBeToldApart) {
+  EXPECT_THAT(Errors("static_vms:\n"
+                     "  - {name: a, uuid: c7a5fdbd-edaf-9455-926a-d65c16db1809, channel: /a}\n"
+                     "  - {name: a, uuid: c7a5fdbd-edaf-9455-926a-d65c16db1809, channel: /a}\n"),
+              ElementsAre("notifier.yaml:3:5: error: 'a' has this channel already",
+                          "notifier.yaml:3:12: error: a second VM named 'a'",
+                          "notifier.yaml:3:21: error: 'a' has this UUID already"));
+}
+
+TEST(NotifierConfig, RefusesSocketPathsThatNoSocketCanHave) {
+  EXPECT_THAT(Errors("control_socket: /" + std::string(107, 'x') + "\n"),
+              ElementsAre(HasSubstr("notifier.yaml:1:17: error: 'control_socket' is 108 bytes")));
+  EXPECT_THAT(Errors("control_socket: /s\nattach_socket: /s\n"),
+              ElementsAre(HasSubstr("are the same path")));
+}
+
+}  // namespace
+}  // namespace seaward::config
