@@ -1,8 +1,9 @@
 # Sourced by the image scripts: a cache of finished folders, and the Debian mirror this machine uses.
 #
-# A cached item is a folder with a .stamp file. It is built in a temporary folder beside it and
-# renamed when done, so that a half-built item is never seen; a stamp that differs from the wanted
-# one (the recipe changed) means: build again.
+# A cached item NAME is the folder NAME-STAMP, where the stamp is a hash of the recipe and its inputs:
+# a changed recipe makes a new folder and disturbs nobody who uses the old one. NAME itself is a link
+# to the newest. An item is built in a temporary folder and renamed when done, so that a half-built
+# one is never seen. Items that nobody asked for during a week are removed.
 
 set -euo pipefail
 
@@ -12,28 +13,28 @@ readonly KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 say() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-# stamp_of WORD...: one hash over the words and the recipe (the calling script and this file).
-stamp_of() {
-  { printf '%s\n' "$@"; cat "$0" "${BASH_SOURCE[0]}"; } | sha256sum | cut -c1-16
-}
+# stamp_of WORD...: one hash over the words and the calling script.
+stamp_of() { { printf '%s\n' "$@"; cat "$0"; } | sha256sum | cut -c1-12; }
 
 # with_cached NAME STAMP BUILDER: prints the folder; calls `BUILDER folder` when it is not there.
 with_cached() {
-  local name=$1 stamp=$2 builder=$3 item=$CACHE/$1
+  local name=$1 item=$CACHE/$1-$2 builder=$3
   mkdir -p "$CACHE"
-  exec {lock}>"$CACHE/.lock-${name//\//-}"
+  exec {lock}>"$CACHE/.lock-$name"
   flock "$lock"
-  if [ "$(cat "$item/.stamp" 2>/dev/null)" != "$stamp" ]; then
+  if [ ! -d "$item" ]; then
     find "$CACHE" -maxdepth 1 -name ".new-$name-*" -exec rm -rf {} +  # of a run that was killed
+    find "$CACHE" -maxdepth 1 -name "$name-????????????" -mtime +7 -exec rm -rf {} +
     fresh=$(mktemp -d "$CACHE/.new-$name-XXXXXX")
-    chmod 755 "$fresh"
     trap 'rm -rf "$fresh"' EXIT
+    chmod 755 "$fresh"
     "$builder" "$fresh" >&2
-    printf '%s\n' "$stamp" >"$fresh/.stamp"
-    rm -rf "$item"
     mv "$fresh" "$item"
     trap - EXIT
   fi
+  touch "$item"
+  ln -sfn "$(basename "$item")" "$CACHE/.link-$name"
+  mv -T "$CACHE/.link-$name" "$CACHE/$name"
   exec {lock}>&-
   printf '%s\n' "$item"
 }
