@@ -1,0 +1,135 @@
+// The ring between a VMM and the notifier: layout and numbers, nothing else.
+//
+// One sealed memfd: a RingHeader, then one lane per vCPU. A lane is a LaneHeader and a power of two
+// of 64-byte records, written by that vCPU's thread alone and read by the notifier alone:
+//
+//   +0      RingHeader (constants, doorbell word, bitmap of lanes in use)
+//   +256    lane 0: LaneHeader (128 bytes), records[records_per_lane]
+//   ...     lane n
+//
+// Who owns a record: sequence == index + 1 says that record `index` is published; the lane's
+// `released` counter says which records the producer may write again. All words are native-endian
+// (both sides run on one machine) and are accessed through std::atomic_ref only, because the other
+// side may be hostile and write at any time. Neither side trusts a counter that the other owns.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace seaward::vmm {
+
+inline constexpr std::uint64_t kRingMagic = 0x31474e5244574553;  // "SEWDRNG1"
+inline constexpr std::uint32_t kRingVersion = 1;
+
+// GICv3 ends at 512 vCPUs in KVM today (KVM_CAP_MAX_VCPUS); twice that leaves room.
+inline constexpr std::uint32_t kMaxLanes = 1024;
+inline constexpr std::uint32_t kMaxRecordsPerLane = 1024;
+// What a notifier maps for one VMM at most, so that a hostile one cannot eat its memory.
+inline constexpr std::size_t kMaxRingBytes = std::size_t{16} << 20;
+
+struct RingGeometry {
+  std::uint32_t lanes = 512;
+  // Distinct pages that one vCPU may consume while the notifier is away. Memory of lanes that never
+  // publish is never allocated: the file is sparse.
+  std::uint32_t records_per_lane = 128;
+};
+
+struct RingHeader {
+  std::uint64_t magic;
+  std::uint32_t version;
+  std::uint32_t lanes;
+  std::uint32_t records_per_lane;
+  std::uint32_t record_bytes;
+  std::uint64_t reserved0[5];
+  // 1 while the notifier sleeps and wants its doorbell; whoever takes it to 0 rings.
+  std::uint32_t consumer_sleeps;
+  std::uint32_t reserved1;
+  // Exits of vCPUs whose number has no lane.
+  std::uint64_t laneless_losses;
+  std::uint64_t reserved2[6];
+  // Bit n of word n/64: lane n has published at least once.
+  std::uint64_t lanes_in_use[kMaxLanes / 64];
+};
+
+struct LaneHeader {
+  // Written by the vCPU thread.
+  std::uint64_t lost;               // exits that found the lane full
+  std::uint64_t coalesced;          // exits counted in a record that was there already
+  std::uint64_t failed_injections;  // KVM refused the abort
+  std::uint64_t published;          // records, for people and for status; the notifier ignores it
+  std::uint64_t reserved0[4];
+  // Written by the notifier.
+  std::uint64_t released;  // records [0, released) may be written again
+  std::uint64_t reserved1[7];
+};
+
+struct RingRecord {
+  std::uint64_t sequence;
+  std::uint64_t when_ns;  // CLOCK_MONOTONIC
+  std::uint64_t flags;    // the four words of kvm_run.arm_sea, raw
+  std::uint64_t esr;
+  std::uint64_t gva;
+  std::uint64_t gpa;
+  std::uint64_t hva;  // 0 = unknown
+  // Exits that this record stands for, and kCountClosed once the notifier took it.
+  std::uint32_t count;
+  // Bits 0-7: log2 of the backing page size, 0 = unknown. Bits 8-15: Injection.
+  std::uint32_t attributes;
+};
+
+inline constexpr std::uint32_t kCountClosed = std::uint32_t{1} << 31;
+
+static_assert(sizeof(RingHeader) == 256 && sizeof(LaneHeader) == 128 && sizeof(RingRecord) == 64);
+static_assert(offsetof(RingHeader, consumer_sleeps) == 64, "own cache line");
+static_assert(offsetof(LaneHeader, released) == 64, "own cache line");
+static_assert(alignof(RingRecord) == 8);
+static_assert(std::is_trivially_copyable_v<RingHeader> &&
+              std::is_trivially_copyable_v<LaneHeader> && std::is_trivially_copyable_v<RingRecord>);
+static_assert(std::atomic_ref<std::uint64_t>::is_always_lock_free &&
+              std::atomic_ref<std::uint32_t>::is_always_lock_free);
+static_assert(std::atomic_ref<std::uint64_t>::required_alignment <= 8);
+
+constexpr bool IsValid(RingGeometry g) {
+  const auto n = g.records_per_lane;
+  return g.lanes >= 1 && g.lanes <= kMaxLanes && n >= 2 && n <= kMaxRecordsPerLane &&
+         (n & (n - 1)) == 0 &&
+         sizeof(RingHeader) +
+                 std::size_t{g.lanes} * (sizeof(LaneHeader) + n * sizeof(RingRecord)) <=
+             kMaxRingBytes;
+}
+
+constexpr std::size_t LaneBytes(RingGeometry g) {
+  return sizeof(LaneHeader) + g.records_per_lane * sizeof(RingRecord);
+}
+
+constexpr std::size_t RingBytes(RingGeometry g) {
+  return sizeof(RingHeader) + g.lanes * LaneBytes(g);
+}
+
+// Where things lie in mapped memory of RingBytes(geometry). Does not own the memory.
+class RingView {
+ public:
+  RingView(std::byte* base, RingGeometry geometry) : base_(base), geometry_(geometry) {}
+
+  RingGeometry geometry() const { return geometry_; }
+  RingHeader& header() const { return *reinterpret_cast<RingHeader*>(base_); }
+  LaneHeader& lane(std::uint32_t lane) const {
+    return *reinterpret_cast<LaneHeader*>(LaneBase(lane));
+  }
+  // `index` counts for ever; its low bits choose the slot.
+  RingRecord& record(std::uint32_t lane, std::uint64_t index) const {
+    auto* records = reinterpret_cast<RingRecord*>(LaneBase(lane) + sizeof(LaneHeader));
+    return records[index & (geometry_.records_per_lane - 1)];
+  }
+
+ private:
+  std::byte* LaneBase(std::uint32_t lane) const {
+    return base_ + sizeof(RingHeader) + lane * LaneBytes(geometry_);
+  }
+  std::byte* base_;
+  RingGeometry geometry_;
+};
+
+}  // namespace seaward::vmm

@@ -1,0 +1,175 @@
+#include "host-notifier/vmm/ring_producer.h"
+
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace seaward::vmm {
+namespace {
+
+// How many records back a repeat is looked for: a guest that copies from one bad page to another
+// alternates between few of them.
+constexpr std::uint64_t kCoalesceWindow = 8;
+
+template <class T>
+std::atomic_ref<T> Atomic(T& word) {
+  return std::atomic_ref<T>(word);
+}
+
+// A counter that only this thread writes: a plain load and store, seen whole by the reader.
+// Relaxed, because nothing else is published by it.
+void Increment(std::uint64_t& own_counter) {
+  auto counter = Atomic(own_counter);
+  counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+constexpr std::uint64_t PageOf(std::uint64_t address) {
+  return address & ~(kPoisonGranule - 1);
+}
+
+// The same fact once more: everything but the time and the offset inside the page is equal.
+bool SameFact(const RingRecord& record, const SeaExit& exit) {
+  return record.flags == exit.flags && record.esr == exit.esr &&
+         PageOf(record.gpa) == PageOf(exit.gpa.value) &&
+         PageOf(record.gva) == PageOf(exit.gva.value) &&
+         PageOf(record.hva) == PageOf(exit.hva.value);
+}
+
+}  // namespace
+
+RingProducer::RingProducer(RingMapping mapping, UniqueFd doorbell, RingGeometry geometry)
+    : mapping_(std::move(mapping)),
+      doorbell_(std::move(doorbell)),
+      view_(mapping_.data(), geometry),
+      lanes_(geometry.lanes) {
+  RingHeader& header = view_.header();
+  header.magic = kRingMagic;
+  header.version = kRingVersion;
+  header.lanes = geometry.lanes;
+  header.records_per_lane = geometry.records_per_lane;
+  header.record_bytes = sizeof(RingRecord);
+}
+
+Result<RingProducer> RingProducer::Create(RingGeometry geometry) {
+  if (!IsValid(geometry)) return Fail(ErrorCode::kInvalid, "ring geometry");
+  auto mapping = RingMapping::CreateSealed(RingBytes(geometry));
+  if (!mapping) return Forward(mapping);
+  // Non-blocking, so that a doorbell nobody answers can never hold a vCPU.
+  UniqueFd doorbell(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!doorbell.valid()) return FailErrno(errno, "eventfd");
+  return RingProducer(std::move(*mapping), std::move(doorbell), geometry);
+}
+
+Published RingProducer::Publish(std::uint32_t vcpu, const SeaExit& exit) noexcept {
+  if (vcpu >= view_.geometry().lanes) {
+    // Several vCPUs may meet here; relaxed, it is a count and nothing more.
+    Atomic(view_.header().laneless_losses).fetch_add(1, std::memory_order_relaxed);
+    RingDoorbell();
+    return Published::kLost;
+  }
+  LaneHeader& lane = view_.lane(vcpu);
+  // Acquire: the notifier's reads of a record come before its release of it, and our writes into
+  // the slot must not move ahead of them.
+  const std::uint64_t released = Atomic(lane.released).load(std::memory_order_acquire);
+  if (Coalesce(vcpu, exit, released)) return Published::kCoalesced;
+  if (lanes_[vcpu].next - released >= view_.geometry().records_per_lane) {
+    Increment(lane.lost);
+    RingDoorbell();
+    return Published::kLost;
+  }
+  Write(vcpu, exit);
+  RingDoorbell();
+  return Published::kNew;
+}
+
+bool RingProducer::Coalesce(std::uint32_t vcpu, const SeaExit& exit,
+                            std::uint64_t released) noexcept {
+  const std::uint64_t next = lanes_[vcpu].next;
+  const std::uint64_t window = std::min(next - released, kCoalesceWindow);
+  for (std::uint64_t back = 1; back <= window; ++back) {
+    RingRecord& record = view_.record(vcpu, next - back);
+    // Plain reads: this thread wrote the record, and the notifier changes nothing but `count`.
+    if (!SameFact(record, exit)) continue;
+    auto count = Atomic(record.count);
+    std::uint32_t seen = count.load(std::memory_order_relaxed);
+    if ((seen & kCountClosed) != 0 || seen == kCountClosed - 1) return false;
+    // One attempt: it fails only when the notifier closed the record just now. Relaxed: the count
+    // stands alone, and the modification order of this one word decides whether the repeat was in
+    // time.
+    if (!count.compare_exchange_strong(seen, seen + 1, std::memory_order_relaxed)) return false;
+    Increment(view_.lane(vcpu).coalesced);
+    return true;
+  }
+  return false;
+}
+
+void RingProducer::Write(std::uint32_t vcpu, const SeaExit& exit) noexcept {
+  Lane& own = lanes_[vcpu];
+  RingRecord& record = view_.record(vcpu, own.next);
+  // Relaxed: the store to `sequence` below publishes all of them at once. Atomic, because the
+  // notifier may look at any word at any time.
+  constexpr auto relaxed = std::memory_order_relaxed;
+  Atomic(record.when_ns)
+      .store(static_cast<std::uint64_t>(exit.when.time_since_epoch().count()), relaxed);
+  Atomic(record.flags).store(exit.flags, relaxed);
+  Atomic(record.esr).store(exit.esr, relaxed);
+  Atomic(record.gva).store(exit.gva.value, relaxed);
+  Atomic(record.gpa).store(exit.gpa.value, relaxed);
+  Atomic(record.hva).store(exit.hva.value, relaxed);
+  Atomic(record.count).store(1, relaxed);
+  const std::uint32_t injection = static_cast<std::uint8_t>(exit.injection);
+  Atomic(record.attributes).store(exit.page_shift | injection << 8, relaxed);
+  if (!own.announced) {
+    // Sequentially consistent, for the reason given in RingDoorbell: a notifier that misses this
+    // bit has its doorbell armed. Several vCPUs share the word.
+    Atomic(view_.header().lanes_in_use[vcpu / 64])
+        .fetch_or(std::uint64_t{1} << (vcpu % 64), std::memory_order_seq_cst);
+    own.announced = true;
+  }
+  // Release, so that whoever sees the number sees the record; sequentially consistent, for
+  // RingDoorbell.
+  Atomic(record.sequence).store(++own.next, std::memory_order_seq_cst);
+  Atomic(view_.lane(vcpu).published).store(own.next, relaxed);
+}
+
+void RingProducer::RingDoorbell() noexcept {
+  // The notifier stores 1 and then looks at the lanes once more; we stored the record and now look
+  // at the word. With all four accesses sequentially consistent at least one side sees the other:
+  // no record waits beside a sleeping notifier.
+  auto sleeps = Atomic(view_.header().consumer_sleeps);
+  if (sleeps.load(std::memory_order_seq_cst) == 0) return;
+  // One ringer among many vCPUs. Acquire-release keeps the exchange behind the load above.
+  if (sleeps.exchange(0, std::memory_order_acq_rel) == 0) return;
+  const int saved_errno = errno;
+  const std::uint64_t one = 1;
+  // Fails only when the counter is full, which no VMM but one that fills it itself will see; the
+  // notifier then still finds the record at its next look.
+  [[maybe_unused]] const ssize_t ignored = ::write(doorbell_.get(), &one, sizeof one);
+  errno = saved_errno;
+}
+
+void RingProducer::CountFailedInjection(std::uint32_t vcpu) noexcept {
+  if (vcpu < view_.geometry().lanes) Increment(view_.lane(vcpu).failed_injections);
+}
+
+ProducerCounters RingProducer::counters() const noexcept {
+  constexpr auto relaxed = std::memory_order_relaxed;  // a snapshot for people, of no order
+  ProducerCounters sum;
+  sum.lost = Atomic(view_.header().laneless_losses).load(relaxed);
+  for (std::uint32_t i = 0; i < view_.geometry().lanes; ++i) {
+    const std::uint64_t word = Atomic(view_.header().lanes_in_use[i / 64]).load(relaxed);
+    if ((word >> (i % 64) & 1) == 0) continue;
+    LaneHeader& lane = view_.lane(i);
+    const std::uint64_t released = Atomic(lane.released).load(relaxed);
+    const std::uint64_t published = Atomic(lane.published).load(relaxed);
+    sum.published += published;
+    sum.coalesced += Atomic(lane.coalesced).load(relaxed);
+    sum.lost += Atomic(lane.lost).load(relaxed);
+    sum.failed_injections += Atomic(lane.failed_injections).load(relaxed);
+    sum.waiting += published > released ? published - released : 0;
+  }
+  return sum;
+}
+
+}  // namespace seaward::vmm

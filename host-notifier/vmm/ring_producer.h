@@ -1,0 +1,59 @@
+// The VMM's end of the ring: one lane per vCPU.
+//
+// Threads: Publish and CountFailedInjection of one vCPU come from one thread at a time; different
+// vCPUs are independent. Everything else: any thread.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "host-notifier/vmm/ring_format.h"
+#include "host-notifier/vmm/ring_mapping.h"
+#include "host-notifier/vmm/sea_exit.h"
+
+namespace seaward::vmm {
+
+enum class Published { kNew, kCoalesced, kLost };
+
+struct ProducerCounters {
+  std::uint64_t published = 0;  // records
+  std::uint64_t coalesced = 0;
+  std::uint64_t lost = 0;
+  std::uint64_t failed_injections = 0;
+  std::uint64_t waiting = 0;  // records that the notifier has not released
+};
+
+class RingProducer {
+ public:
+  static Result<RingProducer> Create(RingGeometry geometry);
+
+  // Wait-free, allocates nothing, logs nothing. One write(2) to the doorbell when the notifier
+  // sleeps, none otherwise. A repeat of a page whose record nobody has taken yet is counted there;
+  // a full lane counts the exit as lost.
+  Published Publish(std::uint32_t vcpu, const SeaExit& exit) noexcept;
+  void CountFailedInjection(std::uint32_t vcpu) noexcept;
+
+  ProducerCounters counters() const noexcept;
+  int memory_fd() const { return mapping_.fd(); }
+  int doorbell_fd() const { return doorbell_.get(); }
+  RingGeometry geometry() const { return view_.geometry(); }
+
+ private:
+  // What a vCPU thread keeps to itself; own cache line.
+  struct alignas(64) Lane {
+    std::uint64_t next = 0;  // index of the record to write
+    bool announced = false;  // its bit in lanes_in_use is set
+  };
+  RingProducer(RingMapping mapping, UniqueFd doorbell, RingGeometry geometry);
+  bool Coalesce(std::uint32_t vcpu, const SeaExit& exit, std::uint64_t released) noexcept;
+  void Write(std::uint32_t vcpu, const SeaExit& exit) noexcept;
+  void RingDoorbell() noexcept;
+
+  RingMapping mapping_;
+  UniqueFd doorbell_;
+  RingView view_;
+  std::vector<Lane> lanes_;
+};
+
+}  // namespace seaward::vmm

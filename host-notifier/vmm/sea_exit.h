@@ -1,0 +1,34 @@
+// What one KVM_EXIT_ARM_SEA said, as the VMM side passes it on. Numbers: Linux
+// Documentation/virt/kvm/api.rst, KVM_EXIT_ARM_SEA.
+#pragma once
+
+#include <cstdint>
+
+#include "base/clock.h"
+#include "base/units.h"
+
+namespace seaward::vmm {
+
+// Values are written into ring records: never renumber.
+enum class Injection : std::uint8_t {
+  kNone = 0,        // nobody told the guest
+  kKvm = 1,         // ext_dabt_pending, and the guest sees exactly what the CPU would have shown
+  kKvmInexact = 2,  // ext_dabt_pending, but the guest's ESR or FAR differs from the hardware's
+  kVmm = 3,         // left to the VMM, which handles the exit itself
+};
+
+// kvm_run.arm_sea.flags: `gpa` holds an address.
+inline constexpr std::uint64_t kSeaFlagGpaValid = 1;
+
+struct SeaExit {
+  MonoTime when;
+  std::uint64_t flags = 0;
+  std::uint64_t esr = 0;
+  GuestVirtAddr gva;
+  GuestPhysAddr gpa;
+  HostVirtAddr hva;             // 0 = unknown
+  std::uint8_t page_shift = 0;  // log2 of the backing page size, 0 = unknown
+  Injection injection = Injection::kNone;
+};
+
+}  // namespace seaward::vmm
