@@ -1,0 +1,126 @@
+#include "host-notifier/channel/unix_channel.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <array>
+#include <utility>  // before Asio: Boost 1.74 forgets it under C++20
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
+#include <cstring>
+#include <vector>
+
+#include "base/unique_fd.h"
+
+namespace seaward {
+namespace {
+
+namespace asio = boost::asio;
+using Socket = asio::local::stream_protocol::socket;
+
+// What a guest may make us read in one turn of the loop; others get theirs in between.
+constexpr std::size_t kReadChunk = 16 * 1024;
+
+// Outlives the channel while Asio still holds one of its handlers.
+struct Connection {
+  Connection(asio::io_context& loop, ChannelListener* to) : socket(loop), listener(to) {}
+  Socket socket;
+  ChannelListener* listener;  // null once the channel is destroyed or has reported its end
+  std::array<std::byte, kReadChunk> in{};
+  std::vector<std::byte> waiting;  // queued, not yet given to the kernel
+  std::vector<std::byte> writing;  // being written
+};
+using ConnectionPtr = std::shared_ptr<Connection>;
+
+void Close(const ConnectionPtr& c, const boost::system::error_code& why) {
+  boost::system::error_code ignored;
+  c->socket.close(ignored);
+  ChannelListener* listener = std::exchange(c->listener, nullptr);
+  if (listener == nullptr) return;
+  if (why == asio::error::eof) {
+    listener->ChannelClosed(Error{ErrorCode::kClosed, 0, "channel closed by the VMM"});
+  } else {
+    listener->ChannelClosed(Error{ErrorCode::kIo, why.value(), "channel"});
+  }
+}
+
+void Read(const ConnectionPtr& c) {
+  c->socket.async_read_some(asio::buffer(c->in),
+                            [c](const boost::system::error_code& error, std::size_t n) {
+                              if (c->listener == nullptr) return;
+                              if (error) return Close(c, error);
+                              c->listener->ChannelBytes(std::span(c->in).first(n));
+                              if (c->listener != nullptr) Read(c);
+                            });
+}
+
+void Write(const ConnectionPtr& c) {
+  if (!c->writing.empty() || c->waiting.empty()) return;
+  std::swap(c->writing, c->waiting);
+  asio::async_write(c->socket, asio::buffer(c->writing),
+                    [c](const boost::system::error_code& error, std::size_t) {
+                      c->writing.clear();
+                      if (c->listener == nullptr) return;
+                      if (error) return Close(c, error);
+                      Write(c);
+                    });
+}
+
+class UnixChannel final : public ByteChannel {
+ public:
+  explicit UnixChannel(ConnectionPtr connection) : connection_(std::move(connection)) {}
+  ~UnixChannel() override {
+    connection_->listener = nullptr;
+    boost::system::error_code ignored;
+    connection_->socket.close(ignored);
+  }
+  bool Send(std::span<const std::byte> bytes) override {
+    Connection& c = *connection_;
+    if (c.listener == nullptr) return false;
+    if (c.waiting.size() + c.writing.size() + bytes.size() > kMaxQueued) return false;
+    c.waiting.insert(c.waiting.end(), bytes.begin(), bytes.end());
+    Write(connection_);
+    return true;
+  }
+
+ private:
+  ConnectionPtr connection_;
+};
+
+Result<UniqueFd> Connect(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path))
+    return Fail(ErrorCode::kInvalid, "socket path is too long: " + path);
+  std::memcpy(address.sun_path, path.data(), path.size());
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return FailErrno(errno, "socket");
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
+    return FailErrno(errno, "connect " + path);
+  return fd;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ByteChannel>> ConnectUnixChannel(asio::io_context& loop,
+                                                        const std::string& path,
+                                                        ChannelListener& listener) {
+  auto fd = Connect(path);
+  if (!fd) return Forward(fd);
+  auto connection = std::make_shared<Connection>(loop, &listener);
+  boost::system::error_code error;
+  connection->socket.assign(asio::local::stream_protocol(), fd->get(), error);
+  if (error) return FailErrno(error.value(), "channel " + path);
+  static_cast<void>(fd->Release());
+  asio::post(loop, [connection] {
+    if (connection->listener == nullptr) return;
+    connection->listener->ChannelOpened();
+    if (connection->listener != nullptr) Read(connection);
+  });
+  return std::unique_ptr<ByteChannel>(std::make_unique<UnixChannel>(std::move(connection)));
+}
+
+}  // namespace seaward
