@@ -50,7 +50,9 @@ using Status = Result<void>;
 template <class T, class E>
 using Expected = tl::expected<T, E>;
 template <class E>
-using Unexpected = tl::unexpected<E>;
+tl::unexpected<E> FailWith(E error) {
+  return tl::unexpected<E>(std::move(error));
+}
 
 inline tl::unexpected<Error> Fail(ErrorCode code, std::string context, int sys_errno = 0) {
   return tl::unexpected<Error>(Error{code, sys_errno, std::move(context)});

@@ -155,7 +155,7 @@ template <class T>
 Loaded<T> Load(const std::string& file, std::string_view text, T (*read)(MapReader&)) {
   std::optional<T> value;
   auto wrong = ReadDocument(file, text, [&](MapReader& top) { value.emplace(read(top)); });
-  if (!wrong.empty()) return Unexpected(std::move(wrong));
+  if (!wrong.empty()) return FailWith(std::move(wrong));
   return std::move(*value);
 }
 
@@ -164,7 +164,7 @@ template <class T>
 Loaded<T> LoadFile(const std::string& path, T (*read)(MapReader&)) {
   std::optional<T> value;
   auto wrong = ReadDocumentFile(path, [&](MapReader& top) { value.emplace(read(top)); });
-  if (!wrong.empty()) return Unexpected(std::move(wrong));
+  if (!wrong.empty()) return FailWith(std::move(wrong));
   return std::move(*value);
 }
 
