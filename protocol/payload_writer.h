@@ -1,0 +1,44 @@
+// The writing half of the codec. Included by codec.cc only.
+#pragma once
+
+#include <string_view>
+
+#include "base/byte_codec.h"
+#include "base/result.h"
+#include "protocol/messages.h"
+
+namespace seaward::protocol {
+
+// Writes the payload of one message. The first rule of the spec that is broken is kept in status().
+class PayloadWriter {
+ public:
+  explicit PayloadWriter(std::span<std::byte> out) : writer_(out) {}
+
+  void operator()(const HelloRequest&) {}
+  void operator()(const Hello& hello);
+  void operator()(const HelloAck& ack);
+  void operator()(const Sync& sync);
+  void operator()(const Poison& poison);
+  void operator()(const Clear& clear);
+  void operator()(const Verdict& verdict);
+  void operator()(const Ping&) {}
+  void operator()(const Pong&) {}
+  void operator()(const Stats& stats);
+
+  std::size_t size() const { return writer_.size(); }
+  Status status() const;
+
+ private:
+  void Require(bool rule, ErrorCode code, std::string_view broken);
+  void PutUuid(const Uuid& uuid) { writer_.PutBytes(uuid.bytes); }
+  void PutListHeader(std::size_t count, std::size_t limit);
+  void PutRange(const ByteRange& range);
+  void PutMilliseconds(std::chrono::milliseconds time);
+  void PutRecord(const VerdictRecord& record);
+
+  ByteWriter writer_;
+  ErrorCode code_ = ErrorCode::kInvalid;
+  std::string_view broken_;  // empty: nothing
+};
+
+}  // namespace seaward::protocol

@@ -1,0 +1,24 @@
+// What a field may hold, for the writing and the reading half of the codec alike. The rules stand
+// in protocol/spec.md.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string_view>
+
+#include "protocol/format.h"
+
+namespace seaward::protocol {
+
+inline constexpr std::uint8_t kPoisonFlagReplay = 1;
+
+inline bool IsGuestPageSize(std::uint32_t bytes) {
+  return bytes == 4096 || bytes == 16384 || bytes == 65536;
+}
+
+inline bool IsVersionText(std::string_view text) {
+  return text.size() <= kMaxAgentVersionBytes &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
+}  // namespace seaward::protocol
