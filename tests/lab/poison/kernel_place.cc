@@ -1,0 +1,58 @@
+#include "tests/lab/poison/kernel_place.h"
+
+#include <array>
+#include <charconv>
+
+namespace seaward::lab {
+namespace {
+
+constexpr std::array<std::string_view, 3> kNeeded = {"_stext", "_etext", "kvm_handle_guest_abort"};
+// Present exactly in kernels that know KVM_CAP_ARM_SEA_TO_USER.
+constexpr std::string_view kSeaHandler = "kvm_handle_guest_sea";
+
+template <class Visit>
+void ForEachLine(std::string_view text, Visit visit) {
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    visit(text.substr(0, end));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+}
+
+bool ParseHex(std::string_view text, std::uint64_t& value) {
+  return std::from_chars(text.data(), text.data() + text.size(), value, 16).ec == std::errc{};
+}
+
+}  // namespace
+
+Result<KernelPlace> KernelPlace::Parse(std::string_view kallsyms, std::string_view iomem) {
+  KernelPlace place;
+  bool knows_sea = false;
+  ForEachLine(kallsyms, [&](std::string_view line) {
+    // "ffff80008008b368 t name" and, for modules, "\t[module]"
+    const auto first = line.find(' ');
+    if (first == std::string_view::npos || line.size() < first + 4) return;
+    const auto name = line.substr(first + 3, line.find_first_of("\t \r", first + 3) - first - 3);
+    knows_sea = knows_sea || name == kSeaHandler;
+    std::uint64_t address = 0;
+    for (std::string_view needed : kNeeded)
+      if (name == needed && ParseHex(line.substr(0, first), address) && address != 0)
+        place.symbols_.try_emplace(std::string(name), KernelVirtAddr{address});
+  });
+  for (std::string_view needed : kNeeded)
+    if (!place.symbols_.contains(needed))
+      return Fail(ErrorCode::kUnsupported, "kallsyms has no address of " + std::string(needed));
+  if (!knows_sea)
+    return Fail(ErrorCode::kUnsupported,
+                "no capability: this kernel has no " + std::string(kSeaHandler));
+  ForEachLine(iomem, [&](std::string_view line) {
+    if (line.find(": Kernel code") == std::string_view::npos) return;
+    const auto digits = line.find_first_not_of(' ');
+    ParseHex(line.substr(digits, line.find('-') - digits), place.text_start_.value);
+  });
+  if (place.text_start_.value == 0)
+    return Fail(ErrorCode::kUnsupported, "iomem shows no \"Kernel code\" address (not root?)");
+  return place;
+}
+
+}  // namespace seaward::lab

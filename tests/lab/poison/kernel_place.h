@@ -1,0 +1,46 @@
+// Where a running arm64 kernel's functions lie: addresses from its own /proc/kallsyms, their place
+// in physical memory from its own /proc/iomem. Pure text in, numbers out.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace seaward::lab {
+
+// A virtual address of the emulated host's kernel.
+struct KernelVirtAddr {
+  std::uint64_t value = 0;
+  auto operator<=>(const KernelVirtAddr&) const = default;
+};
+// A physical address of the emulated host: also the guest physical address of its own RAM.
+struct HostPhysAddr {
+  std::uint64_t value = 0;
+  auto operator<=>(const HostPhysAddr&) const = default;
+};
+
+class KernelPlace {
+ public:
+  // kUnsupported when `kallsyms` lacks a symbol that the method needs, or shows only zeros (not
+  // root); "no capability" when the kernel cannot hand external aborts to user space at all.
+  static Result<KernelPlace> Parse(std::string_view kallsyms, std::string_view iomem);
+
+  HostPhysAddr abort_handler() const { return Physical(symbols_.at("kvm_handle_guest_abort")); }
+  HostPhysAddr end_of_text() const { return Physical(symbols_.at("_etext")); }
+  // Where the kernel itself sees a place of its image.
+  KernelVirtAddr Virtual(HostPhysAddr a) const {
+    return {a.value - text_start_.value + symbols_.at("_stext").value};
+  }
+
+ private:
+  HostPhysAddr Physical(KernelVirtAddr a) const {
+    return {a.value - symbols_.at("_stext").value + text_start_.value};
+  }
+  std::map<std::string, KernelVirtAddr, std::less<>> symbols_;
+  HostPhysAddr text_start_;
+};
+
+}  // namespace seaward::lab

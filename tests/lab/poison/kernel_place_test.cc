@@ -1,0 +1,42 @@
+#include "tests/lab/poison/kernel_place.h"
+
+#include <gtest/gtest.h>
+
+namespace seaward::lab {
+namespace {
+
+constexpr std::string_view kIomem =
+    "09000000-09000fff : pl011@9000000\n"
+    "40000000-bfffffff : System RAM\n"
+    "  40210000-4131ffff : Kernel code\n"
+    "  41320000-41a5ffff : reserved\n";
+constexpr std::string_view kSymbols =
+    "ffff800080010000 T _stext\n"
+    "ffff80008008b368 T kvm_handle_guest_abort\n"
+    "ffff80008008b000 t kvm_handle_guest_sea\n"
+    "ffff800081120000 D _etext\n";
+
+TEST(KernelPlace, TurnsSymbolsIntoPhysicalAddresses) {
+  const auto place = KernelPlace::Parse(kSymbols, kIomem);
+  ASSERT_TRUE(place) << place.error().Text();
+  EXPECT_EQ(place->abort_handler().value, 0x4028b368u);
+  EXPECT_EQ(place->end_of_text().value, 0x41320000u);
+  EXPECT_EQ(place->Virtual({0x41320000}).value, 0xffff800081120000u);
+}
+
+TEST(KernelPlace, SaysThatAnOlderKernelLacksTheCapability) {
+  std::string older(kSymbols);
+  older.replace(older.find("guest_sea"), 9, "guest_xyz");
+  const auto place = KernelPlace::Parse(older, kIomem);
+  ASSERT_FALSE(place);
+  EXPECT_NE(place.error().Text().find("no capability"), std::string::npos);
+}
+
+TEST(KernelPlace, SaysWhatIsMissing) {
+  EXPECT_NE(KernelPlace::Parse("", kIomem).error().Text().find("_stext"), std::string::npos);
+  EXPECT_NE(KernelPlace::Parse(kSymbols, "").error().Text().find("Kernel code"), std::string::npos);
+  EXPECT_FALSE(KernelPlace::Parse("0000000000000000 T _stext\n", kIomem));  // read without root
+}
+
+}  // namespace
+}  // namespace seaward::lab
