@@ -195,6 +195,7 @@ RingCounters RingConsumer::counters() const {
     sum.coalesced += Load(lane.coalesced);
     sum.lost += Load(lane.lost);
     sum.failed_injections += Load(lane.failed_injections);
+    sum.rests += Load(lane.rests);
   }
   return sum;
 }

@@ -46,6 +46,7 @@ struct RingCounters {
   std::uint64_t coalesced = 0;  // exits beyond the first of a record, as the VMM counts them
   std::uint64_t lost = 0;       // exits that found no room: knowledge is incomplete
   std::uint64_t failed_injections = 0;  // KVM refused the abort
+  std::uint64_t rests = 0;              // pauses of vCPUs that faulted without getting anywhere
   std::uint64_t malformed = 0;          // records with a field that had to be corrected
 };
 

@@ -58,8 +58,9 @@ struct LaneHeader {
   std::uint64_t lost;               // exits that found the lane full
   std::uint64_t coalesced;          // exits counted in a record that was there already
   std::uint64_t failed_injections;  // KVM refused the abort
-  std::uint64_t published;          // records, for people and for status; the notifier ignores it
-  std::uint64_t reserved0[4];
+  std::uint64_t rests;              // pauses of a vCPU that faults without getting anywhere
+  std::uint64_t published;          // records, for people and status; the notifier ignores it
+  std::uint64_t reserved0[3];
   // Written by the notifier.
   std::uint64_t released;  // records [0, released) may be written again
   std::uint64_t reserved1[7];

@@ -153,6 +153,10 @@ void RingProducer::CountFailedInjection(std::uint32_t vcpu) noexcept {
   if (vcpu < view_.geometry().lanes) Increment(view_.lane(vcpu).failed_injections);
 }
 
+void RingProducer::CountRest(std::uint32_t vcpu) noexcept {
+  if (vcpu < view_.geometry().lanes) Increment(view_.lane(vcpu).rests);
+}
+
 ProducerCounters RingProducer::counters() const noexcept {
   constexpr auto relaxed = std::memory_order_relaxed;  // a snapshot for people, of no order
   ProducerCounters sum;
@@ -167,6 +171,7 @@ ProducerCounters RingProducer::counters() const noexcept {
     sum.coalesced += Atomic(lane.coalesced).load(relaxed);
     sum.lost += Atomic(lane.lost).load(relaxed);
     sum.failed_injections += Atomic(lane.failed_injections).load(relaxed);
+    sum.rests += Atomic(lane.rests).load(relaxed);
     sum.waiting += published > released ? published - released : 0;
   }
   return sum;

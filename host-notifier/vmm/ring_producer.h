@@ -1,6 +1,6 @@
 // The VMM's end of the ring: one lane per vCPU.
 //
-// Threads: Publish and CountFailedInjection of one vCPU come from one thread at a time; different
+// Threads: Publish and Count* of one vCPU come from one thread at a time; different
 // vCPUs are independent. Everything else: any thread.
 #pragma once
 
@@ -21,6 +21,7 @@ struct ProducerCounters {
   std::uint64_t coalesced = 0;
   std::uint64_t lost = 0;
   std::uint64_t failed_injections = 0;
+  std::uint64_t rests = 0;
   std::uint64_t waiting = 0;  // records that the notifier has not released
 };
 
@@ -33,6 +34,8 @@ class RingProducer {
   // a full lane counts the exit as lost.
   Published Publish(std::uint32_t vcpu, const SeaExit& exit) noexcept;
   void CountFailedInjection(std::uint32_t vcpu) noexcept;
+  // The vCPU was slowed down because it faults without getting anywhere.
+  void CountRest(std::uint32_t vcpu) noexcept;
 
   ProducerCounters counters() const noexcept;
   int memory_fd() const { return mapping_.fd(); }

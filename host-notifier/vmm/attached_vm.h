@@ -1,0 +1,36 @@
+// One VM's ring and the keeper that offers it to notifiers: what the C API and the interposer hold.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "host-notifier/vmm/keeper.h"
+#include "host-notifier/vmm/ring_producer.h"
+
+namespace seaward::vmm {
+
+struct AttachOptions {
+  std::string socket_path;
+  std::optional<Uuid> claimed_vm;
+  RingGeometry geometry;
+};
+
+class AttachedVm {
+ public:
+  // Succeeds without a notifier.
+  static Result<std::unique_ptr<AttachedVm>> Start(const AttachOptions& options,
+                                                   Keeper::LineSink log);
+
+  RingProducer& ring() { return ring_; }
+  const RingProducer& ring() const { return ring_; }
+  Keeper& keeper() { return *keeper_; }
+  const Keeper& keeper() const { return *keeper_; }
+
+ private:
+  explicit AttachedVm(RingProducer ring) : ring_(std::move(ring)) {}
+  RingProducer ring_;
+  std::unique_ptr<Keeper> keeper_;  // ends first: it uses the ring's descriptors
+};
+
+}  // namespace seaward::vmm

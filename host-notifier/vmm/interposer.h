@@ -1,0 +1,103 @@
+// Stands between an unmodified VMM and KVM: enables KVM_CAP_ARM_SEA_TO_USER on every VM, answers
+// KVM_EXIT_ARM_SEA in the vCPU's own thread (publish, inject, enter again) and passes everything
+// else on untouched. The VMM sees neither the exits nor a changed errno.
+//
+// close() and dup() are invisible to it: a descriptor number that KVM hands out again replaces what
+// was known of it, and an unknown one is identified when it first runs.
+//
+// Threads: any. A vCPU takes a lock at its first KVM_RUN at most.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "host-notifier/vmm/injection.h"
+#include "host-notifier/vmm/keep_errno.h"
+#include "host-notifier/vmm/kvm_calls.h"
+#include "host-notifier/vmm/loop_guard.h"
+#include "host-notifier/vmm/memslot_map.h"
+
+namespace seaward::vmm {
+
+class Interposer {
+ public:
+  // vCPUs with higher descriptors are passed through, unprotected; said once.
+  static constexpr int kMaxFd = 65536;
+
+  // `calls` and `sinks` outlive the interposer.
+  Interposer(KvmCalls& calls, ExitSinkFactory& sinks, InjectMode mode);
+  ~Interposer();
+
+  // The VMM's ioctl(2).
+  int Ioctl(int fd, std::uint32_t request, void* argument) noexcept;
+
+  // In a forked child; the object must not be used afterwards.
+  void AbandonInChild() noexcept;
+
+ private:
+  struct Vm {
+    MemslotMap memory;
+    std::atomic<bool> reports{false};      // exits of this VM come to userspace
+    std::atomic<bool> vmm_handles{false};  // because the VMM wanted them itself: only observe
+    std::unique_ptr<ExitSink> owner;       // opened when the VM gets memory
+    bool gave_up = false;                  // it could not be opened
+    std::atomic<ExitSink*> sink{nullptr};
+  };
+  struct Vcpu {
+    std::uint32_t index = 0;
+    std::shared_ptr<Vm> vm;
+    kvm_run* run = nullptr;  // mapped at the first KVM_RUN: earlier would pin a scratch VM
+    LoopGuard guard;
+    std::uint64_t exits = 0;
+  };
+
+  int CreateVm(int fd, void* argument) noexcept;
+  int CreateVcpu(int vm_fd, void* argument) noexcept;
+  int EnableCap(int fd, void* argument) noexcept;
+  int SetMemory(int vm_fd, std::uint32_t request, void* argument) noexcept;
+  int Run(int fd, void* argument) noexcept;
+
+  // What follows a call that KVM has already carried out: errno stays, nothing is thrown.
+  template <class Work>
+  void Bookkeep(Work work) noexcept;
+  void StartReporting(int vm_fd, Vm& vm);
+  std::shared_ptr<Vm> VmOf(int vm_fd);
+  void OpenSink(Vm& vm);
+  void Remember(int vcpu_fd, std::uint32_t index, std::shared_ptr<Vm> vm);
+
+  // interposer_run.cc
+  Vcpu* VcpuOf(int fd) noexcept;
+  bool GetReady(Vcpu& vcpu, int fd) noexcept;
+  bool Answer(Vcpu& vcpu, int fd) noexcept;
+  bool Inject(int fd) noexcept;
+  void SayExit(Vcpu& vcpu, const SeaExit& exit, int inject_errno) noexcept;
+
+  KvmCalls& calls_;
+  ExitSinkFactory& sinks_;
+  const InjectMode mode_;
+  std::mutex mutex_;  // vms_, and the writing of vcpus_
+  std::map<int, std::shared_ptr<Vm>> vms_;
+  std::shared_ptr<Vm> latest_vm_;
+  std::atomic<bool> said_unsupported_{false};
+  std::atomic<bool> said_beyond_{false};
+  // A Vcpu is made once per descriptor number and reused in place: a running vCPU may look at it at
+  // any time.
+  std::array<std::atomic<Vcpu*>, kMaxFd> vcpus_{};
+};
+
+template <class Work>
+void Interposer::Bookkeep(Work work) noexcept {
+  const KeepErrno keep;
+  try {
+    work();
+  } catch (const std::exception&) {  // no memory, no thread
+    calls_.Say(LogLevel::kError, "out of resources: this VM may run without protection");
+  }
+}
+
+}  // namespace seaward::vmm

@@ -1,0 +1,128 @@
+// KVM_RUN: the part of the interposer that runs in vCPU threads.
+#include <array>
+#include <bit>
+#include <cinttypes>
+#include <cstdio>
+
+#include "host-notifier/vmm/interposer.h"
+#include "host-notifier/vmm/kvm_abi.h"
+
+namespace seaward::vmm {
+namespace {
+
+// Lines about single exits: so many per vCPU, then only every power of two.
+constexpr std::uint64_t kExitsSaidEach = 8;
+
+const char* ToText(Injection injection) {
+  switch (injection) {
+    case Injection::kNone:
+      return "none";
+    case Injection::kKvm:
+      return "kvm";
+    case Injection::kKvmInexact:
+      return "kvm_inexact";
+    case Injection::kVmm:
+      return "vmm";
+  }
+  return "none";
+}
+
+}  // namespace
+
+int Interposer::Run(int fd, void* argument) noexcept {
+  Vcpu* vcpu = VcpuOf(fd);
+  if (vcpu == nullptr || !vcpu->vm || !vcpu->vm->reports.load(std::memory_order_relaxed) ||
+      !GetReady(*vcpu, fd))
+    return calls_.Ioctl(fd, kvm::kRun, argument);
+  for (;;) {
+    const int result = calls_.Ioctl(fd, kvm::kRun, argument);
+    if (result != 0) return result;
+    if (vcpu->run->exit_reason != kvm::kExitArmSea) {
+      vcpu->guard.Progress();
+      return result;
+    }
+    if (!Answer(*vcpu, fd)) return result;
+    // Enter again. A VMM that wants its thread back has set immediate_exit or sent a signal, and
+    // KVM_RUN returns at once.
+  }
+}
+
+Interposer::Vcpu* Interposer::VcpuOf(int fd) noexcept {
+  if (fd < 0 || fd >= kMaxFd) return nullptr;
+  auto& slot = vcpus_[static_cast<std::size_t>(fd)];
+  // Acquire: with the content that Remember stored.
+  if (Vcpu* known = slot.load(std::memory_order_acquire); known != nullptr) return known;
+  Bookkeep([&] {
+    const FdIdentity identity = calls_.Identify(fd);
+    std::shared_ptr<Vm> vm;
+    if (identity.kind == FdIdentity::Kind::kVcpu) {
+      const std::lock_guard lock(mutex_);
+      vm = latest_vm_;
+    }
+    Remember(fd, identity.vcpu, std::move(vm));
+  });
+  return slot.load(std::memory_order_acquire);
+}
+
+// Maps the vCPU's page and makes sure of a sink, both once.
+bool Interposer::GetReady(Vcpu& vcpu, int fd) noexcept {
+  if (vcpu.run != nullptr) return true;
+  Bookkeep([&] {
+    OpenSink(*vcpu.vm);
+    vcpu.run = calls_.MapRun(fd);
+  });
+  return vcpu.run != nullptr;
+}
+
+// True when the guest is to be entered again, false when the VMM is to see the exit.
+bool Interposer::Answer(Vcpu& vcpu, int fd) noexcept {
+  const KeepErrno keep;
+  const kvm::ArmSea sea = kvm::ReadArmSea(*vcpu.run);
+  SeaExit exit;
+  exit.when = calls_.Now();
+  exit.flags = sea.flags;
+  exit.esr = sea.esr;
+  exit.gva = GuestVirtAddr{sea.gva};
+  exit.gpa = GuestPhysAddr{sea.gpa};
+  if ((sea.flags & kSeaFlagGpaValid) != 0)
+    exit.hva = vcpu.vm->memory.Find(exit.gpa).value_or(HostVirtAddr{});
+  const bool observe = vcpu.vm->vmm_handles.load(std::memory_order_relaxed);
+  exit.injection = observe ? Injection::kVmm : DecideInjection(mode_, sea.esr);
+  ExitSink* sink = vcpu.vm->sink.load(std::memory_order_acquire);
+  // First of all: the agent can be on its way to the page while the guest takes the abort.
+  if (sink != nullptr) sink->Publish(vcpu.index, exit);
+  int inject_errno = 0;
+  if (!observe && !Inject(fd)) inject_errno = errno;
+  if (sink != nullptr && inject_errno != 0) sink->CountFailedInjection(vcpu.index);
+  SayExit(vcpu, exit, inject_errno);
+  if (observe) return false;
+  const auto rest = vcpu.guard.AfterFault(exit);
+  if (rest.count() == 0) return true;
+  if (sink != nullptr) sink->CountRest(vcpu.index);
+  calls_.Rest(rest);
+  return true;
+}
+
+bool Interposer::Inject(int fd) noexcept {
+  // Only what is set here is made pending; KVM leaves an SError that is pending already alone
+  // (api.rst, KVM_SET_VCPU_EVENTS).
+  kvm::ArmVcpuEvents events{};
+  events.ext_dabt_pending = 1;
+  return calls_.Ioctl(fd, kvm::kSetVcpuEvents, &events) == 0;
+}
+
+void Interposer::SayExit(Vcpu& vcpu, const SeaExit& exit, int inject_errno) noexcept {
+  ++vcpu.exits;
+  if (vcpu.exits > kExitsSaidEach && !std::has_single_bit(vcpu.exits)) return;
+  std::array<char, 256> line;
+  const int n = std::snprintf(line.data(), line.size(),
+                              "event=arm_sea vcpu=%" PRIu32 " n=%" PRIu64 " flags=0x%" PRIx64
+                              " esr=0x%" PRIx64 " gva=0x%" PRIx64 " gpa=0x%" PRIx64
+                              " hva=0x%" PRIx64 " injection=%s inject_errno=%d",
+                              vcpu.index, vcpu.exits, exit.flags, exit.esr, exit.gva.value,
+                              exit.gpa.value, exit.hva.value, ToText(exit.injection), inject_errno);
+  if (n > 0)
+    calls_.Say(LogLevel::kInfo, std::string_view(line.data(), static_cast<std::size_t>(n)));
+}
+
+}  // namespace seaward::vmm

@@ -1,0 +1,166 @@
+#include "host-notifier/vmm/keeper.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+namespace seaward::vmm {
+namespace {
+
+using std::chrono::milliseconds;
+
+// A notifier that said no is asked again: it may not have heard of the VM yet. Rarely, because each
+// refusal is a line in somebody's journal.
+constexpr milliseconds kRetryUnknownVm{1000};
+constexpr milliseconds kRetryRefused{30000};
+
+// Threads inherit the signal mask: blocked around the thread's creation, restored afterwards.
+class AllSignalsBlocked {
+ public:
+  AllSignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_BLOCK, &all, &before_);
+  }
+  ~AllSignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_{};
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Keeper>> Keeper::Start(KeeperOptions options, LineSink log) {
+  if (options.socket_path.empty() || options.socket_path.size() >= sizeof(sockaddr_un::sun_path))
+    return Fail(ErrorCode::kInvalid, "attach socket path is empty or too long");
+  UniqueFd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!stop.valid()) return FailErrno(errno, "eventfd");
+  std::unique_ptr<Keeper> keeper(new Keeper(std::move(options), std::move(log), std::move(stop)));
+  try {
+    const AllSignalsBlocked blocked;
+    keeper->thread_ = std::thread([k = keeper.get()] { k->Run(); });
+  } catch (const std::system_error& e) {
+    return FailErrno(e.code().value(), "starting the keeper thread");
+  }
+  return keeper;
+}
+
+Keeper::Keeper(KeeperOptions options, LineSink log, UniqueFd stop)
+    : options_(std::move(options)), log_(std::move(log)), stop_(std::move(stop)) {}
+
+Keeper::~Keeper() {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t ignored = ::write(stop_.get(), &one, sizeof one);
+  if (thread_.joinable()) thread_.join();
+}
+
+KeeperState Keeper::state() const {
+  return {.attached = attached_, .attach_count = attach_count_, .refusals = refusals_};
+}
+
+void Keeper::AbandonInChild() noexcept {
+  const int fd = connection_.exchange(-1);
+  if (fd >= 0) ::close(fd);
+}
+
+void Keeper::Run() {
+  ::pthread_setname_np(::pthread_self(), "seaward-keeper");
+  milliseconds retry = options_.first_retry;
+  bool said_absent = false;
+  do {
+    auto connection = Connect();
+    if (connection) connection_ = connection->get();
+    if (connection && SendRequest(connection->get())) {
+      said_absent = false;
+      retry = std::max(Attend(connection->get()), options_.first_retry);
+    } else {
+      if (!said_absent) log_(LogLevel::kInfo, "no notifier yet, exits wait in the ring");
+      said_absent = true;
+      retry = std::min(retry * 2, options_.last_retry);
+    }
+    connection_ = -1;
+  } while (!Stopped(retry));
+}
+
+Result<UniqueFd> Keeper::Connect() const {
+  UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket.valid()) return FailErrno(errno, "socket");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, options_.socket_path.c_str(), options_.socket_path.size() + 1);
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return FailErrno(errno, "connect");
+  return socket;
+}
+
+Status Keeper::SendRequest(int connection) const {
+  auto bytes =
+      EncodeAttachRequest({.ring_bytes = options_.ring_bytes, .claimed_vm = options_.claimed_vm});
+  const std::array<int, kAttachDescriptors> fds{options_.memory_fd, options_.doorbell_fd};
+  iovec iov{bytes.data(), bytes.size()};
+  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof fds)> control{};
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* c = CMSG_FIRSTHDR(&message);
+  c->cmsg_level = SOL_SOCKET;
+  c->cmsg_type = SCM_RIGHTS;
+  c->cmsg_len = CMSG_LEN(sizeof fds);
+  std::memcpy(CMSG_DATA(c), fds.data(), sizeof fds);
+  if (::sendmsg(connection, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+    return FailErrno(errno, "sendmsg");
+  return {};
+}
+
+// Until the notifier goes or the keeper stops. Returns how long to wait before the next attempt.
+milliseconds Keeper::Attend(int connection) {
+  milliseconds retry = options_.first_retry;
+  for (;;) {
+    std::array<pollfd, 2> fds{pollfd{connection, POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0}};
+    if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR) break;
+    if (fds[1].revents != 0) break;
+    if (fds[0].revents == 0) continue;
+    std::array<std::byte, kAttachReplyBytes + 1> bytes;
+    const ssize_t n = ::recv(connection, bytes.data(), bytes.size(), MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+    if (n <= 0) break;
+    const auto reply = DecodeAttachReply(std::span(bytes).first(static_cast<std::size_t>(n)));
+    if (!reply) break;
+    Note(*reply);
+    if (*reply == AttachReply::kAccepted) continue;
+    retry = *reply == AttachReply::kUnknownVm ? kRetryUnknownVm : kRetryRefused;
+    break;
+  }
+  if (attached_.exchange(false)) log_(LogLevel::kInfo, "detached from the notifier");
+  return retry;
+}
+
+void Keeper::Note(AttachReply reply) {
+  if (reply == AttachReply::kAccepted) {
+    attached_ = true;
+    ++attach_count_;
+    log_(LogLevel::kInfo, "attached to the notifier at " + options_.socket_path);
+    return;
+  }
+  ++refusals_;
+  log_(LogLevel::kError, "the notifier refused this VM: " + std::string(ToString(reply)));
+}
+
+// True when the keeper is to end.
+bool Keeper::Stopped(milliseconds wait) const {
+  pollfd stop{stop_.get(), POLLIN, 0};
+  return ::poll(&stop, 1, static_cast<int>(wait.count())) > 0;
+}
+
+}  // namespace seaward::vmm

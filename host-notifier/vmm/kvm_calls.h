@@ -1,0 +1,57 @@
+// What the interposer needs of the system: real in preload.cc, a double in tests.
+#pragma once
+
+#include <linux/kvm.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "base/log.h"
+#include "host-notifier/vmm/sea_exit.h"
+
+namespace seaward::vmm {
+
+// What an open descriptor is, by the kernel's own name for it.
+struct FdIdentity {
+  enum class Kind { kOther, kVm, kVcpu } kind = Kind::kOther;
+  std::uint32_t vcpu = 0;
+};
+
+class KvmCalls {
+ public:
+  virtual ~KvmCalls() = default;
+  // ioctl(2), errno included.
+  virtual int Ioctl(int fd, std::uint32_t request, void* argument) noexcept = 0;
+  // The shared page of a vCPU, or nullptr.
+  virtual kvm_run* MapRun(int vcpu_fd) noexcept = 0;
+  virtual void UnmapRun(kvm_run* run) noexcept = 0;
+  // Finds out about descriptors that came by dup or before the library was there.
+  virtual FdIdentity Identify(int fd) noexcept = 0;
+  virtual MonoTime Now() noexcept = 0;
+  // Ends early when a signal arrives.
+  virtual void Rest(std::chrono::milliseconds time) noexcept = 0;
+  // Must not wait for whoever reads the lines.
+  virtual void Say(LogLevel level, std::string_view line) noexcept = 0;
+};
+
+// Where exits of one VM go.
+class ExitSink {
+ public:
+  virtual ~ExitSink() = default;
+  virtual void Publish(std::uint32_t vcpu, const SeaExit& exit) noexcept = 0;
+  virtual void CountFailedInjection(std::uint32_t vcpu) noexcept = 0;
+  virtual void CountRest(std::uint32_t vcpu) noexcept = 0;
+  // In a forked child: see Keeper::AbandonInChild.
+  virtual void AbandonInChild() noexcept = 0;
+};
+
+class ExitSinkFactory {
+ public:
+  virtual ~ExitSinkFactory() = default;
+  // For a VM that is about to run; nullptr when it cannot be (said by the factory).
+  virtual std::unique_ptr<ExitSink> Open() = 0;
+};
+
+}  // namespace seaward::vmm

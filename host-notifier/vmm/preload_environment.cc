@@ -1,0 +1,60 @@
+#include "host-notifier/vmm/preload_environment.h"
+
+#include <charconv>
+
+#include "seaward/vmm.h"
+
+namespace seaward::vmm {
+namespace {
+
+void ReadInject(const std::string& text, PreloadEnvironment& out) {
+  if (text == "auto") {
+    out.inject = InjectMode::kAuto;
+  } else if (text == "kvm") {
+    out.inject = InjectMode::kKvm;
+  } else if (text == "none") {
+    out.inject = InjectMode::kNone;
+  } else {
+    out.complaints.push_back("SEAWARD_INJECT='" + text + "' is not auto, kvm or none: auto holds");
+  }
+}
+
+void ReadLog(const std::string& text, PreloadEnvironment& out) {
+  if (text == "off") {
+    out.silent = true;
+  } else if (text == "error") {
+    out.threshold = LogLevel::kError;
+  } else if (text == "info") {
+    out.threshold = LogLevel::kInfo;
+  } else if (text == "debug") {
+    out.threshold = LogLevel::kDebug;
+  } else {
+    out.complaints.push_back("SEAWARD_LOG='" + text +
+                             "' is not off, error, info or debug: info holds");
+  }
+}
+
+}  // namespace
+
+PreloadEnvironment ReadPreloadEnvironment(const std::function<const char*(const char*)>& get) {
+  PreloadEnvironment out;
+  out.attach_socket = SEAWARD_DEFAULT_ATTACH_SOCKET;
+  if (const char* path = get("SEAWARD_ATTACH_SOCKET"); path != nullptr && *path != '\0')
+    out.attach_socket = path;
+  if (const char* text = get("SEAWARD_INJECT"); text != nullptr) ReadInject(text, out);
+  if (const char* text = get("SEAWARD_LOG"); text != nullptr) ReadLog(text, out);
+  return out;
+}
+
+FdIdentity IdentifyByName(std::string_view name) {
+  constexpr std::string_view kVcpu = "anon_inode:kvm-vcpu:";
+  if (name == "anon_inode:kvm-vm") return {.kind = FdIdentity::Kind::kVm, .vcpu = 0};
+  if (!name.starts_with(kVcpu)) return {};
+  name.remove_prefix(kVcpu.size());
+  FdIdentity identity{.kind = FdIdentity::Kind::kVcpu, .vcpu = 0};
+  const auto parsed = std::from_chars(name.data(), name.data() + name.size(), identity.vcpu);
+  return parsed.ec == std::errc{} && parsed.ptr == name.data() + name.size() ? identity
+                                                                             : FdIdentity{};
+}
+
+}  // namespace seaward::vmm
