@@ -122,7 +122,16 @@ struct Process {
         calls(environment),
         sinks(environment, calls),
         interposer(calls, sinks, environment.inject) {}
+
+  // Once, and only where KVM is used: LD_PRELOAD reaches every program that the VMM starts.
+  void SayComplaints() noexcept {
+    if (said_complaints.exchange(true)) return;
+    for (const std::string& complaint : environment.complaints)
+      calls.Say(LogLevel::kError, complaint);
+  }
+
   PreloadEnvironment environment;
+  std::atomic<bool> said_complaints{false};
   SystemCalls calls;
   RingSinks sinks;
   Interposer interposer;
@@ -150,8 +159,6 @@ __attribute__((constructor)) void StartInterposing() {
       ReadPreloadEnvironment([](const char* name) { return ::getenv(name); });
   Process* process = NewProcess(environment);
   if (process == nullptr) return;
-  for (const std::string& complaint : environment.complaints)
-    process->calls.Say(LogLevel::kError, complaint);
   ::pthread_atfork(nullptr, nullptr, InForkedChild);
   g_process = process;
 }
@@ -167,5 +174,6 @@ extern "C" __attribute__((visibility("default"))) int ioctl(int fd, unsigned lon
   using namespace seaward::vmm;
   Process* process = g_process.load(std::memory_order_acquire);
   if (process == nullptr || (request >> 8 & 0xff) != KVMIO) return RawIoctl(fd, request, argument);
+  if (request == KVM_CREATE_VM) process->SayComplaints();
   return process->interposer.Ioctl(fd, static_cast<std::uint32_t>(request), argument);
 }
