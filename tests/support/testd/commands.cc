@@ -1,0 +1,207 @@
+#include "tests/support/testd/commands.h"
+
+#include <signal.h>
+#include <sys/utsname.h>
+
+#include <utility>
+
+#include "base/file_io.h"
+#include "tests/support/testd/frames.h"
+
+namespace seaward::testd {
+namespace {
+
+using Json = nlohmann::json;
+using std::chrono::milliseconds;
+
+milliseconds LimitOf(const Json& request) {
+  return milliseconds(request.value("limit_ms", 10000));
+}
+
+Result<GuestPhysAddr> AddressField(const Json& request, const char* key) {
+  auto value = ParseAddress(request.at(key).get<std::string>());
+  if (!value) return Forward(value);
+  return GuestPhysAddr{*value};
+}
+
+Json AddressList(const std::vector<GuestPhysAddr>& addresses) {
+  Json list = Json::array();
+  for (const GuestPhysAddr addr : addresses) list.push_back(FormatAddress(addr.value));
+  return list;
+}
+
+Json StatusJson(const std::optional<ExitStatus>& status) {
+  if (!status) return {{"running", true}};
+  return {{"running", false}, {"exit", status->code}, {"signal", status->signal}};
+}
+
+Command CommandOf(const Json& request) {
+  return {request.at("argv").get<std::vector<std::string>>(),
+          request.value("env", std::vector<std::string>{}), request.value("output", std::string())};
+}
+
+std::string FirstLineOf(const char* path) {
+  auto text = ReadTextFile(path, 64U << 10);
+  return text ? text->substr(0, text->find('\n')) : std::string();
+}
+
+}  // namespace
+
+Commands::Commands(BootReport boot) : boot_(std::move(boot)) {}
+
+std::string Commands::Answer(const std::string& line) {
+  const Json request = Json::parse(line, nullptr, false);
+  Json reply;
+  try {
+    if (!request.is_object()) throw std::invalid_argument("not a JSON object");
+    if (request.contains("id")) reply["id"] = request["id"];
+    const auto handler = Table().find(request.at("command").get<std::string>());
+    if (handler == Table().end()) throw std::invalid_argument("unknown command");
+    auto result = (this->*handler->second)(request);
+    reply["ok"] = result.has_value();
+    if (result) {
+      reply.update(*result);
+    } else {
+      reply["error"] = result.error().Text();
+      reply["code"] = std::string(ToString(result.error().code));
+    }
+  } catch (const std::exception& wrong) {
+    reply["ok"] = false;
+    reply["error"] = wrong.what();
+  }
+  return reply.dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+Result<Json> Commands::Status(const Json&) {
+  utsname name{};
+  ::uname(&name);
+  return Json{{"boot_id", FirstLineOf("/proc/sys/kernel/random/boot_id")},
+              {"kernel", name.release},
+              {"cmdline", FirstLineOf("/proc/cmdline")},
+              {"uptime", FirstLineOf("/proc/uptime")},
+              {"early", boot_.early},
+              {"agent_pid", boot_.agent},
+              {"free_frames_at_init", boot_.free_frames}};
+}
+
+Result<Json> Commands::Exec(const Json& request) {
+  auto finished = Run(CommandOf(request), LimitOf(request));
+  if (!finished) return Forward(finished);
+  Json reply = StatusJson(finished->status);
+  reply["output"] = finished->output;
+  return reply;
+}
+
+Result<Json> Commands::Spawn(const Json& request) {
+  auto pid = testd::Spawn(CommandOf(request));
+  if (!pid) return Forward(pid);
+  return Json{{"pid", *pid}};
+}
+
+Result<Json> Commands::Wait(const Json& request) {
+  const auto pid = request.at("pid").get<pid_t>();
+  auto status = WaitFor(pid, LimitOf(request));
+  if (!status) return Forward(status);
+  if (*status) victims_.Forget(pid);
+  return StatusJson(*status);
+}
+
+Result<Json> Commands::Kill(const Json& request) {
+  const auto pid = request.at("pid").get<pid_t>();
+  if (pid <= 1) return Fail(ErrorCode::kInvalid, "not a child");
+  if (::kill(pid, request.value("signal", SIGKILL)) != 0) return FailErrno(errno, "kill");
+  return Json::object();
+}
+
+Result<Json> Commands::AgentStart(const Json&) {
+  auto pid = StartAgent();
+  if (!pid) return Forward(pid);
+  boot_.agent = *pid;
+  return Json{{"pid", *pid}};
+}
+
+Result<Json> Commands::VictimStart(const Json& request) {
+  VictimPlan plan;
+  plan.pages = request.value("pages", std::uint64_t{1});
+  plan.leave_bytes = request.value("leave_bytes", std::uint64_t{32} << 20);
+  if (request.contains("at")) {
+    auto at = AddressField(request, "at");
+    if (!at) return Forward(at);
+    plan.at = *at;
+  }
+  auto started = victims_.Start(plan, LimitOf(request));
+  if (!started) return Forward(started);
+  return Json{{"pid", started->pid}, {"pages", AddressList(started->pages)}};
+}
+
+Result<Json> Commands::VictimTouch(const Json& request) {
+  const auto pid = request.at("pid").get<pid_t>();
+  auto touch = victims_.TouchPage(pid, request.value("index", std::uint64_t{0}), LimitOf(request));
+  if (!touch) return Forward(touch);
+  if (*touch != Touch::kDied) {
+    return Json{{"touch", *touch == Touch::kIntact ? "intact" : "changed"}};
+  }
+  auto status = WaitFor(pid, LimitOf(request));
+  if (!status) return Forward(status);
+  victims_.Forget(pid);
+  Json reply = StatusJson(*status);
+  reply["touch"] = "died";
+  return reply;
+}
+
+Result<Json> Commands::VictimLoop(const Json& request) {
+  auto looping = victims_.KeepTouching(request.at("pid").get<pid_t>(),
+                                       request.value("index", std::uint64_t{0}));
+  if (!looping) return Forward(looping);
+  return Json::object();
+}
+
+Result<Json> Commands::VictimWhere(const Json& request) {
+  auto where = victims_.WhereIs(request.at("pid").get<pid_t>(),
+                                request.value("index", std::uint64_t{0}), LimitOf(request));
+  if (!where) return Forward(where);
+  return Json{{"page", FormatAddress(where->value)}};
+}
+
+Result<Json> Commands::Hog(const Json& request) {
+  std::vector<GuestPhysAddr> wanted;
+  for (const auto& text : request.value("wanted", std::vector<std::string>{})) {
+    auto addr = ParseAddress(text);
+    if (!addr) return Forward(addr);
+    wanted.push_back({*addr});
+  }
+  auto report =
+      HogMemory(request.value("leave_bytes", std::uint64_t{16} << 20), wanted, LimitOf(request));
+  if (!report) return Forward(report);
+  return Json{{"pages", report->pages}, {"found", AddressList(report->found)}};
+}
+
+const std::map<std::string, Commands::Handler>& Commands::Table() {
+  static const std::map<std::string, Handler> table{
+      {"status", &Commands::Status},
+      {"exec", &Commands::Exec},
+      {"spawn", &Commands::Spawn},
+      {"wait", &Commands::Wait},
+      {"kill", &Commands::Kill},
+      {"agent_start", &Commands::AgentStart},
+      {"victim_start", &Commands::VictimStart},
+      {"victim_touch", &Commands::VictimTouch},
+      {"victim_loop", &Commands::VictimLoop},
+      {"victim_where", &Commands::VictimWhere},
+      {"hog", &Commands::Hog},
+      {"kpageflags", &Commands::FrameFlags},
+      {"free_frames", &Commands::FreeFrames},
+      {"read", &Commands::Read},
+      {"write", &Commands::Write},
+      {"port_write", &Commands::PortWrite},
+      {"port_hold", &Commands::PortHold},
+      {"port_release", &Commands::PortRelease},
+      {"forward", &Commands::ForwardLine},
+      {"sysrq", &Commands::Sysrq},
+      {"reboot", &Commands::RebootNow},
+      {"poweroff", &Commands::PowerOffNow},
+  };
+  return table;
+}
+
+}  // namespace seaward::testd

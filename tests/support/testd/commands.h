@@ -1,0 +1,63 @@
+// The command table: one JSON object in, one JSON object out. tests/support/testd/README.md lists
+// every command. Single-threaded.
+#pragma once
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "tests/support/testd/machine.h"
+#include "tests/support/testd/victim.h"
+
+namespace seaward::testd {
+
+// What /init did before the server started, for `status`.
+struct BootReport {
+  BootWishes wishes;
+  nlohmann::json early;        // {exit, output} or null
+  nlohmann::json free_frames;  // [["0x..", "0x.."], ...] first and last byte, or null
+  pid_t agent = -1;
+};
+
+class Commands {
+ public:
+  explicit Commands(BootReport boot);
+  // Never throws: a malformed request gives {"ok": false, "error": ...}. The reply carries the
+  // request's "id".
+  std::string Answer(const std::string& line);
+
+ private:
+  using Json = nlohmann::json;
+  using Handler = Result<Json> (Commands::*)(const Json&);
+
+  Result<Json> Status(const Json& request);
+  Result<Json> Exec(const Json& request);
+  Result<Json> Spawn(const Json& request);
+  Result<Json> Wait(const Json& request);
+  Result<Json> Kill(const Json& request);
+  Result<Json> AgentStart(const Json& request);
+  Result<Json> VictimStart(const Json& request);
+  Result<Json> VictimTouch(const Json& request);
+  Result<Json> VictimLoop(const Json& request);
+  Result<Json> VictimWhere(const Json& request);
+  Result<Json> Hog(const Json& request);
+  Result<Json> FrameFlags(const Json& request);
+  Result<Json> FreeFrames(const Json& request);
+  Result<Json> Read(const Json& request);
+  Result<Json> Write(const Json& request);
+  Result<Json> PortWrite(const Json& request);
+  Result<Json> PortHold(const Json& request);
+  Result<Json> PortRelease(const Json& request);
+  Result<Json> ForwardLine(const Json& request);
+  Result<Json> Sysrq(const Json& request);
+  Result<Json> RebootNow(const Json& request);
+  Result<Json> PowerOffNow(const Json& request);
+
+  static const std::map<std::string, Handler>& Table();
+
+  BootReport boot_;
+  Victims victims_;
+  std::map<std::string, UniqueFd> held_ports_;
+};
+
+}  // namespace seaward::testd

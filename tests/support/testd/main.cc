@@ -1,0 +1,85 @@
+// seaward-testd: the command server inside a test machine, and /init of a test guest.
+//
+//   seaward-testd                  as process 1: prepares the machine, then serves on the virtio
+//   port seaward-testd --port NAME      serves on that virtio port seaward-testd --unix PATH serves
+//   on a unix socket
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/file_io.h"
+#include "base/log.h"
+#include "tests/support/testd/commands.h"
+#include "tests/support/testd/frames.h"
+#include "tests/support/testd/frames_json.h"
+#include "tests/support/testd/line_channel.h"
+
+namespace seaward::testd {
+namespace {
+
+BootReport BecomeInit(const Logger& log) {
+  BootReport boot;
+  if (auto ready = PrepareMachine(); !ready) {
+    log.Error("machine_not_prepared", {{"error", ready.error().Text()}});
+  }
+  auto command_line = ReadTextFile("/proc/cmdline", 64U << 10);
+  boot.wishes = ParseBootWishes(command_line ? *command_line : std::string());
+  if (boot.wishes.frames) {
+    if (auto free = FreeRanges()) boot.free_frames = RangesJson(*free);
+  }
+  if (boot.wishes.early) {
+    std::string output;
+    auto code = RunEarlyStage(output);
+    boot.early = {{"exit", code ? *code : -1}, {"output", output}};
+    log.Info("early_stage", {{"exit", std::to_string(code ? *code : -1)}, {"output", output}});
+  }
+  if (boot.wishes.agent) {
+    if (auto agent = StartAgent()) boot.agent = *agent;
+  }
+  return boot;
+}
+
+int Serve(LineChannel& channel, Commands& commands, const Logger& log) {
+  while (true) {
+    auto line = channel.ReadLine();
+    if (!line) {
+      log.Error("command_channel", {{"error", line.error().Text()}});
+      return 1;
+    }
+    if (auto sent = channel.WriteLine(commands.Answer(*line)); !sent) {
+      log.Error("command_channel", {{"error", sent.error().Text()}});
+    }
+  }
+}
+
+int Main(const std::vector<std::string>& words) {
+  signal(SIGPIPE, SIG_IGN);
+  StderrSink sink;
+  const Logger log(sink, LogLevel::kInfo);
+  const bool init = ::getpid() == 1;
+  BootReport boot = init ? BecomeInit(log) : BootReport{};
+  const std::string option = words.size() == 2 && !init ? words[0] : "";
+  if (!init && option != "--port" && option != "--unix") {
+    std::fputs("usage: seaward-testd --port NAME | --unix PATH\n", stderr);
+    return 2;
+  }
+  const std::string name = init ? boot.wishes.port : words[1];
+  auto channel = option == "--unix" ? ListenOnUnixSocket(name) : OpenVirtioPort(name);
+  if (!channel) {
+    log.Error("command_channel", {{"error", channel.error().Text()}});
+    return 1;
+  }
+  Commands commands(std::move(boot));
+  return Serve(**channel, commands, log);
+}
+
+}  // namespace
+}  // namespace seaward::testd
+
+int main(int argc, char** argv) {
+  return seaward::testd::Main(std::vector<std::string>(argv + 1, argv + argc));
+}

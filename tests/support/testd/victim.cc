@@ -1,0 +1,237 @@
+#include "tests/support/testd/victim.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "base/file_io.h"
+#include "tests/support/testd/frames.h"
+
+namespace seaward::testd {
+namespace {
+
+constexpr std::uint64_t kStepBytes = 1U << 20;  // between two looks at how much memory is left
+
+// Workers talk in words: numbers in decimal, one packet per answer.
+void Say(int fd, const std::string& text) {
+  ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+}
+
+std::string Hear(int fd) {
+  char packet[256];
+  const ssize_t n = ::recv(fd, packet, sizeof(packet), 0);
+  return n > 0 ? std::string(packet, static_cast<std::size_t>(n)) : std::string();
+}
+
+// The kernel kills a hog first when memory runs out, and never the command server.
+void OfferAsOomVictim() {
+  std::ofstream("/proc/self/oom_score_adj") << 1000;
+}
+
+std::uint64_t AvailableBytes() {
+  std::ifstream meminfo("/proc/meminfo");
+  for (std::string line; std::getline(meminfo, line);) {
+    if (line.rfind("MemFree:", 0) == 0) return std::stoull(line.substr(8)) * 1024;
+  }
+  return 0;
+}
+
+std::byte* MapAnonymous(std::uint64_t bytes) {
+  void* area = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (area == MAP_FAILED) return nullptr;
+  ::madvise(area, bytes, MADV_NOHUGEPAGE);  // pages one by one: each is given out by the allocator
+  return static_cast<std::byte*>(area);
+}
+
+std::uint64_t PatternOf(std::uint64_t index) {
+  return 0x5ea3a4d000000000ULL + index;
+}
+
+void Fill(std::byte* page, std::uint64_t index) {
+  const std::uint64_t pattern = PatternOf(index);
+  for (std::uint64_t at = 0; at < PageSize(); at += sizeof(pattern)) {
+    std::memcpy(page + at, &pattern, sizeof(pattern));
+  }
+}
+
+bool Holds(const std::byte* page, std::uint64_t index) {
+  const std::uint64_t pattern = PatternOf(index);
+  bool same = true;
+  for (std::uint64_t at = 0; at < PageSize(); at += sizeof(pattern)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, page + at, sizeof(word));
+    same = same && word == pattern;
+  }
+  return same;
+}
+
+// Touches fresh pages until only `leave` bytes are free; calls see(page address, frames of a step).
+template <class See>
+void TakeMemory(std::uint64_t leave, See see) {
+  const std::uint64_t room = AvailableBytes();
+  if (room <= leave) return;
+  const std::uint64_t total = (room - leave) / kStepBytes * kStepBytes;
+  std::byte* area = MapAnonymous(total);
+  if (area == nullptr) return;
+  for (std::uint64_t at = 0; at < total && AvailableBytes() > leave; at += kStepBytes) {
+    for (std::uint64_t page = 0; page < kStepBytes; page += PageSize()) {
+      area[at + page] = std::byte{1};
+    }
+    auto frames = FramesOf(area + at, kStepBytes / PageSize());
+    if (frames && !see(area + at, *frames)) return;
+  }
+}
+
+// The page of fresh memory that has the wanted frame; all other pages are given back.
+std::byte* FindPageAt(GuestPhysAddr wanted, std::uint64_t leave) {
+  std::byte* found = nullptr;
+  std::vector<std::byte*> steps;
+  TakeMemory(leave, [&](std::byte* step, const std::vector<PageFrame>& frames) {
+    const auto hit = std::find(frames.begin(), frames.end(), FrameAt(wanted));
+    steps.push_back(step);
+    if (hit != frames.end()) {
+      found = step + static_cast<std::uint64_t>(hit - frames.begin()) * PageSize();
+    }
+    return found == nullptr;
+  });
+  for (std::byte* step : steps) {
+    for (std::uint64_t page = 0; page < kStepBytes; page += PageSize()) {
+      if (step + page != found) ::madvise(step + page, PageSize(), MADV_DONTNEED);
+    }
+  }
+  return found;
+}
+
+void Serve(int fd, std::byte* area) {
+  while (true) {
+    std::istringstream question(Hear(fd));
+    std::string verb;
+    std::uint64_t index = 0;
+    if (!(question >> verb >> index)) return;
+    std::byte* page = area + index * PageSize();
+    if (verb == "touch") Say(fd, Holds(page, index) ? "intact" : "changed");
+    if (verb == "where") {
+      auto frame = FrameOf(page);
+      Say(fd, frame && *frame ? std::to_string(AddressOf(**frame).value) : "0");
+    }
+    while (verb == "loop") {
+      *static_cast<volatile std::byte*>(page);
+    }
+  }
+}
+
+void VictimBody(int fd, const std::string& argument) {
+  OfferAsOomVictim();
+  std::uint64_t pages = 0;
+  std::uint64_t at = 0;
+  std::uint64_t leave = 0;
+  std::istringstream(argument) >> pages >> at >> leave;
+  std::byte* area =
+      at == 0 ? MapAnonymous(pages * PageSize()) : FindPageAt(GuestPhysAddr{at}, leave);
+  if (area == nullptr) return Say(fd, "none");
+  std::string where;
+  for (std::uint64_t index = 0; index < pages; ++index) {
+    std::byte* page = area + index * PageSize();
+    Fill(page, index);
+    auto frame = FrameOf(page);
+    if (!frame || !*frame) return Say(fd, "none");
+    where += std::to_string(AddressOf(**frame).value) + " ";
+  }
+  Say(fd, where);
+  Serve(fd, area);
+}
+
+void HogBody(int fd, const std::string& argument) {
+  OfferAsOomVictim();
+  std::istringstream words(argument);
+  std::uint64_t leave = 0;
+  words >> leave;
+  std::set<std::uint64_t> wanted;
+  for (std::uint64_t addr = 0; words >> addr;) wanted.insert(FrameAt({addr}).number);
+  std::uint64_t pages = 0;
+  std::string found;
+  TakeMemory(leave, [&](std::byte*, const std::vector<PageFrame>& frames) {
+    for (const PageFrame frame : frames) {
+      pages += frame.number != 0 ? 1 : 0;
+      if (wanted.contains(frame.number)) found += " " + std::to_string(AddressOf(frame).value);
+    }
+    return true;
+  });
+  Say(fd, std::to_string(pages) + found);
+}
+
+}  // namespace
+
+Result<Victims::Started> Victims::Start(const VictimPlan& plan, std::chrono::milliseconds limit) {
+  const std::string argument = std::to_string(plan.pages) + " " +
+                               std::to_string(plan.at.value_or(GuestPhysAddr{}).value) + " " +
+                               std::to_string(plan.leave_bytes);
+  auto worker = StartWorker(VictimBody, argument);
+  if (!worker) return Forward(worker);
+  auto answer = ReceiveFrom(*worker, limit);
+  if (!answer || *answer == "none") {
+    KillGroup(worker->pid);
+    if (!answer) return Forward(answer);
+    return Fail(ErrorCode::kNotFound, "the wanted memory was not handed out");
+  }
+  Started started{worker->pid, {}};
+  std::istringstream words(*answer);
+  for (std::uint64_t addr = 0; words >> addr;) started.pages.push_back({addr});
+  workers_[started.pid] = std::move(*worker);
+  return started;
+}
+
+Result<std::string> Victims::Ask(pid_t pid, const std::string& question,
+                                 std::chrono::milliseconds limit) {
+  const auto at = workers_.find(pid);
+  if (at == workers_.end()) return Fail(ErrorCode::kNotFound, "no such victim");
+  if (auto sent = SendTo(at->second, question); !sent) return Fail(ErrorCode::kClosed, "gone");
+  return ReceiveFrom(at->second, limit);
+}
+
+Result<Touch> Victims::TouchPage(pid_t pid, std::uint64_t index, std::chrono::milliseconds limit) {
+  auto answer = Ask(pid, "touch " + std::to_string(index), limit);
+  if (!answer && answer.error().code == ErrorCode::kClosed) return Touch::kDied;
+  if (!answer) return Forward(answer);
+  return *answer == "intact" ? Touch::kIntact : Touch::kChanged;
+}
+
+Status Victims::KeepTouching(pid_t pid, std::uint64_t index) {
+  const auto at = workers_.find(pid);
+  if (at == workers_.end()) return Fail(ErrorCode::kNotFound, "no such victim");
+  return SendTo(at->second, "loop " + std::to_string(index));
+}
+
+Result<GuestPhysAddr> Victims::WhereIs(pid_t pid, std::uint64_t index,
+                                       std::chrono::milliseconds limit) {
+  auto answer = Ask(pid, "where " + std::to_string(index), limit);
+  if (!answer) return Forward(answer);
+  return GuestPhysAddr{std::stoull(*answer)};
+}
+
+Result<HogReport> HogMemory(std::uint64_t leave_bytes, const std::vector<GuestPhysAddr>& wanted,
+                            std::chrono::milliseconds limit) {
+  std::string argument = std::to_string(leave_bytes);
+  for (const GuestPhysAddr addr : wanted) argument += " " + std::to_string(addr.value);
+  auto worker = StartWorker(HogBody, argument);
+  if (!worker) return Forward(worker);
+  auto answer = ReceiveFrom(*worker, limit);
+  auto ended = WaitFor(worker->pid, limit);
+  if (!ended || !*ended) KillGroup(worker->pid);
+  if (!answer) return Forward(answer);
+  HogReport report;
+  std::istringstream words(*answer);
+  words >> report.pages;
+  for (std::uint64_t addr = 0; words >> addr;) report.found.push_back({addr});
+  return report;
+}
+
+}  // namespace seaward::testd

@@ -1,0 +1,59 @@
+// A process with pages of its own that a test has poisoned: it shows what a user process feels.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "base/units.h"
+#include "tests/support/testd/children.h"
+
+namespace seaward::testd {
+
+struct VictimPlan {
+  std::uint64_t pages = 1;          // anonymous pages to map and fill with a pattern
+  std::optional<GuestPhysAddr> at;  // hold exactly this frame (pages = 1), however it is got
+  std::uint64_t leave_bytes = 0;    // with `at`: memory to leave untouched while searching
+};
+
+// What a touch showed.
+enum class Touch {
+  kIntact,   // the pattern is there
+  kChanged,  // other bytes are there
+  kDied,     // the process is gone; ask WaitFor how
+};
+
+class Victims {
+ public:
+  struct Started {
+    pid_t pid;
+    std::vector<GuestPhysAddr> pages;
+  };
+  // kNotFound: the frame of `plan.at` was not handed out although memory was searched.
+  Result<Started> Start(const VictimPlan& plan, std::chrono::milliseconds limit);
+  // The victim reads page `index` once.
+  Result<Touch> TouchPage(pid_t pid, std::uint64_t index, std::chrono::milliseconds limit);
+  // The victim reads page `index` again and again, for ever, and answers no more.
+  Status KeepTouching(pid_t pid, std::uint64_t index);
+  // Where page `index` is now (it may have been migrated).
+  Result<GuestPhysAddr> WhereIs(pid_t pid, std::uint64_t index, std::chrono::milliseconds limit);
+  void Forget(pid_t pid) { workers_.erase(pid); }
+
+ private:
+  Result<std::string> Ask(pid_t pid, const std::string& question, std::chrono::milliseconds limit);
+  std::map<pid_t, Worker> workers_;
+};
+
+// Allocates nearly all memory in a child, says which of `wanted` frames it was given, gives it
+// back.
+struct HogReport {
+  std::uint64_t pages = 0;           // held at once
+  std::vector<GuestPhysAddr> found;  // those of `wanted` that were among them
+};
+Result<HogReport> HogMemory(std::uint64_t leave_bytes, const std::vector<GuestPhysAddr>& wanted,
+                            std::chrono::milliseconds limit);
+
+}  // namespace seaward::testd
