@@ -3,6 +3,7 @@
 # configure time, so that a wrong arrow never compiles.
 
 find_package(Threads REQUIRED)
+add_custom_target(fuzzers)  # all of them and nothing else
 
 add_library(seaward_flags INTERFACE)
 target_include_directories(seaward_flags INTERFACE ${PROJECT_SOURCE_DIR})
@@ -117,8 +118,9 @@ function(seaward_fuzzer name)
   target_link_libraries(${name} PRIVATE seaward_flags ${arg_DEPS} ${arg_LINK})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
-  set_property(GLOBAL APPEND PROPERTY SEAWARD_FUZZERS ${name})
-  if(arg_CORPUS)
-    set_target_properties(${name} PROPERTIES SEAWARD_CORPUS ${CMAKE_CURRENT_SOURCE_DIR}/${arg_CORPUS})
+  add_dependencies(fuzzers ${name})
+  if(arg_CORPUS)  # beside the binary, so that ./dev fuzz finds the seeds
+    file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
+    file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR}/${arg_CORPUS} ${PROJECT_BINARY_DIR}/fuzz/${name}.corpus SYMBOLIC)
   endif()
 endfunction()
