@@ -38,6 +38,8 @@ int Interposer::CreateVm(int fd, void* argument) noexcept {
   Bookkeep([&] {
     auto vm = std::make_shared<Vm>();
     StartReporting(vm_fd, *vm);
+    // Whoever had the number before is gone.
+    if (VcpuOf(vm_fd, Unknown::kStays) != nullptr) Remember(vm_fd, 0, nullptr);
     std::shared_ptr<Vm> replaced;  // dies outside the lock: its keeper is joined
     const std::lock_guard lock(mutex_);
     replaced = std::exchange(vms_[vm_fd], vm);
@@ -133,6 +135,7 @@ void Interposer::Remember(int vcpu_fd, std::uint32_t index, std::shared_ptr<Vm> 
     return;
   }
   const std::lock_guard lock(mutex_);
+  vms_.erase(vcpu_fd);
   auto& slot = vcpus_[static_cast<std::size_t>(vcpu_fd)];
   Vcpu* vcpu = slot.load(std::memory_order_relaxed);  // written under the lock only
   if (vcpu == nullptr) vcpu = new Vcpu;

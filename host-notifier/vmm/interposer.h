@@ -71,7 +71,8 @@ class Interposer {
   void Remember(int vcpu_fd, std::uint32_t index, std::shared_ptr<Vm> vm);
 
   // interposer_run.cc
-  Vcpu* VcpuOf(int fd) noexcept;
+  enum class Unknown { kStays, kIsIdentified };
+  Vcpu* VcpuOf(int fd, Unknown unknown) noexcept;
   bool GetReady(Vcpu& vcpu, int fd) noexcept;
   bool Answer(Vcpu& vcpu, int fd) noexcept;
   bool Inject(int fd) noexcept;

@@ -30,7 +30,7 @@ const char* ToText(Injection injection) {
 }  // namespace
 
 int Interposer::Run(int fd, void* argument) noexcept {
-  Vcpu* vcpu = VcpuOf(fd);
+  Vcpu* vcpu = VcpuOf(fd, Unknown::kIsIdentified);
   if (vcpu == nullptr || !vcpu->vm || !vcpu->vm->reports.load(std::memory_order_relaxed) ||
       !GetReady(*vcpu, fd))
     return calls_.Ioctl(fd, kvm::kRun, argument);
@@ -47,11 +47,12 @@ int Interposer::Run(int fd, void* argument) noexcept {
   }
 }
 
-Interposer::Vcpu* Interposer::VcpuOf(int fd) noexcept {
+Interposer::Vcpu* Interposer::VcpuOf(int fd, Unknown unknown) noexcept {
   if (fd < 0 || fd >= kMaxFd) return nullptr;
   auto& slot = vcpus_[static_cast<std::size_t>(fd)];
   // Acquire: with the content that Remember stored.
-  if (Vcpu* known = slot.load(std::memory_order_acquire); known != nullptr) return known;
+  Vcpu* known = slot.load(std::memory_order_acquire);
+  if (known != nullptr || unknown == Unknown::kStays) return known;
   Bookkeep([&] {
     const FdIdentity identity = calls_.Identify(fd);
     std::shared_ptr<Vm> vm;

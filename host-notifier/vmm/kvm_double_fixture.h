@@ -1,0 +1,156 @@
+// A KVM that plays what a test tells it to: descriptors, capability, exits.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "host-notifier/vmm/interposer.h"
+#include "host-notifier/vmm/kvm_abi.h"
+
+namespace seaward::vmm {
+
+// One KVM_RUN: what it returns, and what it leaves in kvm_run.
+struct RunStep {
+  int result = 0;
+  int error = 0;
+  std::uint32_t exit_reason = KVM_EXIT_MMIO;
+  kvm::ArmSea sea{};
+};
+
+inline RunStep SeaAt(std::uint64_t gpa, std::uint64_t esr = 0x92000010) {
+  return {.result = 0,
+          .error = 0,
+          .exit_reason = kvm::kExitArmSea,
+          .sea = {kSeaFlagGpaValid, esr, 0xffff0000deadb000, gpa}};
+}
+
+class KvmDouble final : public KvmCalls {
+ public:
+  int Ioctl(int fd, std::uint32_t request, void* argument) noexcept override {
+    switch (request) {
+      case kvm::kCreateVm:
+      case kvm::kCreateVcpu:
+        return next_fd_;
+      case kvm::kEnableCap:
+        return EnableCap(fd, *static_cast<const kvm_enable_cap*>(argument));
+      case kvm::kSetVcpuEvents:
+        return SetEvents(fd, *static_cast<const kvm::ArmVcpuEvents*>(argument));
+      case kvm::kRun:
+        return Run(fd);
+      default:
+        others_.push_back({fd, request});
+        errno = other_error_;
+        return other_result_;
+    }
+  }
+  kvm_run* MapRun(int vcpu_fd) noexcept override {
+    mapped_.insert(vcpu_fd);
+    return &pages_[vcpu_fd];
+  }
+  void UnmapRun(kvm_run* run) noexcept override {
+    for (const auto& [fd, page] : pages_)
+      if (&page == run) mapped_.erase(fd);
+  }
+  FdIdentity Identify(int fd) noexcept override {
+    ++identified_;
+    const auto known = identities_.find(fd);
+    return known == identities_.end() ? FdIdentity{} : known->second;
+  }
+  MonoTime Now() noexcept override { return MonoTime(std::chrono::seconds(42)); }
+  void Rest(std::chrono::milliseconds time) noexcept override { rests_.push_back(time); }
+  void Say(LogLevel, std::string_view line) noexcept override { lines_.emplace_back(line); }
+
+  int next_fd_ = 10;  // what the next KVM_CREATE_* returns
+  bool has_capability_ = true;
+  int inject_error_ = 0;
+  int other_result_ = 0;
+  int other_error_ = 0;
+  std::deque<RunStep> steps_;  // for KVM_RUN, in order; an MMIO exit when empty
+  std::map<int, FdIdentity> identities_;
+
+  std::vector<int> enabled_;   // VM descriptors
+  std::vector<int> injected_;  // vCPU descriptors
+  std::vector<std::chrono::milliseconds> rests_;
+  std::vector<std::string> lines_;
+  std::vector<std::pair<int, std::uint32_t>> others_;
+  std::set<int> mapped_;
+  std::map<int, kvm_run> pages_;
+  int runs_ = 0;
+  int identified_ = 0;
+
+ private:
+  int EnableCap(int fd, const kvm_enable_cap& cap) {
+    if (cap.cap == kvm::kCapArmSeaToUser && !has_capability_) {
+      errno = EINVAL;
+      return -1;
+    }
+    if (cap.cap == kvm::kCapArmSeaToUser) enabled_.push_back(fd);
+    return 0;
+  }
+  int SetEvents(int fd, const kvm::ArmVcpuEvents& events) {
+    if (inject_error_ != 0) {
+      errno = inject_error_;
+      return -1;
+    }
+    if (events.ext_dabt_pending == 1 && events.serror_pending == 0) injected_.push_back(fd);
+    return 0;
+  }
+  int Run(int fd) {
+    ++runs_;
+    RunStep step;
+    if (!steps_.empty()) {
+      step = steps_.front();
+      steps_.pop_front();
+    }
+    kvm_run& page = pages_[fd];
+    page.exit_reason = step.exit_reason;
+    std::memcpy(reinterpret_cast<std::byte*>(&page) + offsetof(kvm_run, mmio), &step.sea,
+                sizeof step.sea);
+    if (step.result < 0) errno = step.error;
+    return step.result;
+  }
+};
+
+struct SinkRecord {
+  std::vector<std::pair<std::uint32_t, SeaExit>> exits;
+  int failed_injections = 0;
+  int rests = 0;
+  int opened = 0;
+  int closed = 0;
+  int abandoned = 0;
+};
+
+class RecordingSink final : public ExitSink {
+ public:
+  explicit RecordingSink(SinkRecord& record) : record_(record) {}
+  ~RecordingSink() override { ++record_.closed; }
+  void Publish(std::uint32_t vcpu, const SeaExit& exit) noexcept override {
+    record_.exits.emplace_back(vcpu, exit);
+  }
+  void CountFailedInjection(std::uint32_t) noexcept override { ++record_.failed_injections; }
+  void CountRest(std::uint32_t) noexcept override { ++record_.rests; }
+  void AbandonInChild() noexcept override { ++record_.abandoned; }
+
+ private:
+  SinkRecord& record_;
+};
+
+class RecordingSinks final : public ExitSinkFactory {
+ public:
+  std::unique_ptr<ExitSink> Open() override {
+    ++record_.opened;
+    return fails_ ? nullptr : std::make_unique<RecordingSink>(record_);
+  }
+  SinkRecord record_;
+  bool fails_ = false;
+};
+
+}  // namespace seaward::vmm
