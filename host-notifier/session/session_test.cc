@@ -1,0 +1,237 @@
+#include "host-notifier/session/session.h"
+
+#include "host-notifier/session/session_fixture.h"
+
+namespace seaward::session {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using namespace std::chrono_literals;
+
+using SessionTest = SessionFixture;
+
+TEST_F(SessionTest, GreetsSyncsAndGoesLive) {
+  GoLive({Entry(1), Entry(2)});
+  EXPECT_THAT(listener_.phases,
+              ElementsAre(Phase::kCalling, Phase::kGreeted, Phase::kSyncing, Phase::kLive));
+  EXPECT_EQ(guest_.welcome()->incarnation, kIncarnation);
+  EXPECT_THAT(IdsHeard(), ElementsAre(1, 2));
+  EXPECT_THAT(IdsJudged(), ElementsAre(1, 2));
+  EXPECT_THAT(listener_.sent, ElementsAre(1, 2));
+  EXPECT_THAT(listener_.synced, ElementsAre(protocol::Stage::kRun));
+  EXPECT_THAT(listener_.faults, IsEmpty());
+  EXPECT_EQ(session_.boot_id(), kFirstBoot);
+}
+
+TEST_F(SessionTest, AnIdleLiveSessionWantsNoWakeup) {
+  GoLive({Entry(1)});
+  EXPECT_EQ(session_.NextDeadline(), std::nullopt);
+  EXPECT_EQ(session_.unanswered_entries(), 0u);
+}
+
+TEST_F(SessionTest, DeliversBeforeReturningWhenLive) {
+  GoLive();
+  EXPECT_EQ(session_.Deliver(Entry(7)), Delivery::kSent);
+  EXPECT_GT(port_.size(), 0u);
+  Exchange();
+  EXPECT_THAT(IdsJudged(), ElementsAre(7));
+  EXPECT_EQ(session_.outstanding_bytes(), 0u);
+  EXPECT_EQ(session_.NextDeadline(), std::nullopt);
+}
+
+TEST_F(SessionTest, AnEarlyStageLearnsThatItHasEverything) {
+  guest_.set_stage(protocol::Stage::kEarly);
+  GoLive({Entry(1)});
+  EXPECT_TRUE(guest_.synced());
+  EXPECT_THAT(listener_.synced, ElementsAre(protocol::Stage::kEarly));
+  guest_.set_stage(protocol::Stage::kRun);
+  guest_.RestartAgent();
+  Exchange();
+  EXPECT_THAT(IdsHeard(), ElementsAre(1)) << "the daemon's digest says that nothing is missing";
+  EXPECT_THAT(listener_.synced, ElementsAre(protocol::Stage::kEarly, protocol::Stage::kRun));
+}
+
+TEST_F(SessionTest, WithholdsTheAckUntilTheWantedSetIsKnown) {
+  session_.ChannelOpened();
+  Exchange();
+  EXPECT_EQ(session_.phase(), Phase::kGreeted);
+  EXPECT_FALSE(guest_.welcomed());
+  EXPECT_EQ(session_.Deliver(Entry(5)), Delivery::kQueued);
+  KnowWanted({Entry(1)});
+  Exchange();
+  EXPECT_EQ(session_.phase(), Phase::kLive);
+  EXPECT_THAT(IdsJudged(), ElementsAre(1, 5));
+}
+
+TEST_F(SessionTest, ANewBootIsToldEverythingAgainAsReplay) {
+  GoLive({Entry(1)});
+  session_.Deliver(Entry(2, Evidence::kLatent));
+  Exchange();
+  GuestReboots(kSecondBoot);
+  ASSERT_THAT(IdsHeard(), ElementsAre(1, 2, 1, 2));
+  EXPECT_FALSE(guest_.entries_heard()[1].replay);
+  EXPECT_TRUE(guest_.entries_heard()[2].replay);
+  EXPECT_TRUE(guest_.entries_heard()[3].replay);
+  EXPECT_THAT(listener_.verdict_boots,
+              ElementsAre(kFirstBoot, kFirstBoot, kSecondBoot, kSecondBoot));
+  EXPECT_EQ(session_.phase(), Phase::kLive);
+}
+
+TEST_F(SessionTest, PredictedEntriesEndWithTheBootThatWasGivenThem) {
+  GoLive();
+  session_.Deliver(Entry(1, Evidence::kPredicted));
+  Exchange();
+  session_.ChannelClosed();
+  session_.Deliver(Entry(2, Evidence::kPredicted));
+  session_.ChannelOpened();
+  GuestReboots(kSecondBoot);
+  EXPECT_THAT(IdsHeard(), ElementsAre(1, 2)) << "2 was never given to the first boot";
+}
+
+TEST_F(SessionTest, AnAgentThatRestartsHearsOnlyWhatItsDigestLacks) {
+  GoLive({Entry(1), Entry(2)});
+  guest_.RestartAgent();
+  Exchange();
+  EXPECT_THAT(IdsHeard(), ElementsAre(1, 2));
+  EXPECT_EQ(session_.phase(), Phase::kLive);
+}
+
+TEST_F(SessionTest, AVerdictThatWasLostIsAskedForAgain) {
+  GoLive();
+  session_.Deliver(Entry(1));
+  guest_.Receive(port_.Take());
+  guest_.TakeOutput();  // the agent answered, then everything in the channel was lost
+  guest_.RestartAgent();
+  Exchange();
+  EXPECT_THAT(IdsHeard(), ElementsAre(1, 1));
+  EXPECT_THAT(IdsJudged(), ElementsAre(1));
+  EXPECT_EQ(session_.phase(), Phase::kLive);
+}
+
+TEST_F(SessionTest, ANotifierThatRestartsAsksOnlyForMissingVerdicts) {
+  GoLive({Entry(1), Entry(2)});
+  RecordingListener listener;
+  FakePort port;
+  Session after(SessionLimits{}, clock_, port, listener);
+  after.Begin({kIncarnation, kFirstBoot, {{Entry(1), true}, {Entry(2), false}}});
+  after.ChannelOpened();
+  for (int round = 0; round < 10; ++round) {
+    guest_.Receive(port.Take());
+    after.BytesReceived(guest_.TakeOutput());
+  }
+  EXPECT_EQ(after.phase(), Phase::kLive);
+  EXPECT_THAT(IdsHeard(), ElementsAre(1, 2, 2));
+  EXPECT_THAT(listener.verdicts, SizeIs(1));
+  EXPECT_EQ(listener.new_boots, 0);
+}
+
+TEST_F(SessionTest, ARepeatedHelloIsWelcomedAgainWithoutANewSession) {
+  KnowWanted({Entry(1)});
+  session_.ChannelOpened();
+  guest_.Receive(port_.Take());
+  session_.BytesReceived(guest_.TakeOutput());
+  port_.Take();  // ack, sync and poison are lost
+  guest_.RepeatHello();
+  Exchange();
+  EXPECT_TRUE(guest_.welcomed());
+  EXPECT_THAT(listener_.hellos, SizeIs(1));
+  Pass(1s);
+  Exchange();
+  EXPECT_THAT(IdsJudged(), ElementsAre(1));
+  EXPECT_EQ(session_.phase(), Phase::kLive);
+}
+
+TEST_F(SessionTest, ForgottenPagesLeaveTheGuestsCount) {
+  GoLive({Entry(1), Entry(2)});
+  const ByteRange healed = Entry(1).range;
+  session_.Forget(std::span(&healed, 1));
+  Exchange();
+  EXPECT_THAT(guest_.ranges_cleared(), ElementsAre(healed));
+  EXPECT_EQ(session_.wanted_entries(), 1u);
+  guest_.RestartAgent();
+  Exchange();
+  EXPECT_THAT(IdsHeard(), ElementsAre(1, 2)) << "the digests agree without entry 1";
+}
+
+TEST_F(SessionTest, ForgettingWhatStillSyncsLetsTheGuestFinish) {
+  guest_.set_decide([](const PoisonEntry& entry) {
+    return entry.id == 1 ? std::vector<VerdictRecord>{}
+                         : std::vector<VerdictRecord>{Record(entry.id, Outcome::kRetired)};
+  });
+  KnowWanted({Entry(1), Entry(2)});
+  session_.ChannelOpened();
+  Exchange();
+  EXPECT_EQ(session_.phase(), Phase::kSyncing);
+  const ByteRange healed = Entry(1).range;
+  session_.Forget(std::span(&healed, 1));
+  EXPECT_EQ(session_.unanswered_entries(), 0u);
+}
+
+TEST_F(SessionTest, ANewIncarnationForgetsTheOldPages) {
+  GoLive({Entry(1)});
+  session_.ChannelClosed();
+  session_.Begin({NumberedUuid(101), {}, {}});
+  session_.ChannelOpened();
+  GuestReboots(kSecondBoot);
+  EXPECT_THAT(IdsHeard(), ElementsAre(1)) << "in the first incarnation only";
+  EXPECT_EQ(guest_.welcome()->incarnation, NumberedUuid(101));
+  EXPECT_EQ(session_.phase(), Phase::kLive);
+}
+
+TEST_F(SessionTest, NewPoisonGoesBeforeAReplayThatIsStillQueued) {
+  std::vector<PoisonEntry> many;
+  for (std::uint64_t id = 1; id <= 3000; ++id) {
+    many.push_back(Entry(id));
+    many.back().replay = true;
+  }
+  guest_.set_answering(false);
+  KnowWanted(many);
+  session_.ChannelOpened();
+  Exchange();
+  EXPECT_EQ(session_.Deliver(Entry(5000)), Delivery::kQueued);
+  const std::uint64_t before = guest_.entries_heard().size();
+  GuestJudges({Record(1, Outcome::kRetired)});
+  Exchange();
+  ASSERT_GT(guest_.entries_heard().size(), before);
+  EXPECT_EQ(guest_.entries_heard()[before].id, 5000u);
+}
+
+TEST_F(SessionTest, TellsWhatCannotTravel) {
+  GoLive();
+  EXPECT_EQ(session_.Deliver({0, Page(1), Evidence::kConsumed, false}), Delivery::kRefused);
+  EXPECT_EQ(session_.Deliver(
+                {1, ByteRange::Make(GuestPhysAddr{1}, 5).value(), Evidence::kConsumed, false}),
+            Delivery::kRefused);
+  EXPECT_EQ(session_.Deliver(Entry(1)), Delivery::kSent);
+  EXPECT_EQ(session_.Deliver(Entry(1)), Delivery::kKnown);
+  Exchange();
+  EXPECT_EQ(session_.Deliver(Entry(1)), Delivery::kKnown);
+  EXPECT_THAT(IdsHeard(), ElementsAre(1));
+}
+
+TEST_F(SessionTest, StrongerEvidenceIsSentThoughTheIdIsKnown) {
+  GoLive();
+  session_.Deliver(Entry(1, Evidence::kPredicted));
+  Exchange();
+  EXPECT_EQ(session_.Deliver(Entry(1, Evidence::kConsumed)), Delivery::kSent);
+  Exchange();
+  ASSERT_THAT(guest_.entries_heard(), SizeIs(2));
+  EXPECT_EQ(guest_.entries_heard()[1].evidence, Evidence::kConsumed);
+  EXPECT_EQ(session_.Deliver(Entry(1, Evidence::kPredicted)), Delivery::kKnown);
+}
+
+TEST_F(SessionTest, AnswersAPingAndPassesStatsOn) {
+  GoLive();
+  GuestSays(protocol::Ping{});
+  EXPECT_GT(port_.size(), 0u);
+  protocol::Stats stats;
+  stats.retired_bytes = 8192;
+  GuestSays(stats);
+  ASSERT_THAT(listener_.stats_heard, SizeIs(1));
+  EXPECT_EQ(listener_.stats_heard[0].retired_bytes, 8192u);
+}
+
+}  // namespace
+}  // namespace seaward::session
