@@ -1,0 +1,183 @@
+#include "tests/guest/guarded_guest.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <sstream>
+
+namespace seaward::testing {
+namespace {
+
+const Uuid kVm = ParseUuid("5ea3a4d0-0000-4000-8000-000000000001").value();
+
+}  // namespace
+
+GuestBench* GuardedGuest::bench = nullptr;
+
+void GuestBench::TearDown() {
+  host_.reset();
+  guest_.reset();
+  libvirtd_.reset();
+}
+
+Status GuestBench::BringUpGuest(bool guarded) {
+  if (!libvirtd_) {
+    auto started = PrivateLibvirtd::Start();
+    if (!started) return Forward(started);
+    libvirtd_ = std::move(*started);
+  }
+  if (guest_ && guest_->plan().agent == guarded) return {};
+  host_.reset();
+  guest_.reset();
+  auto started = TcgGuest::Start(
+      *libvirtd_, images_, {.name = "guest", .uuid = kVm, .early = guarded, .agent = guarded});
+  if (!started) return Forward(started);
+  guest_ = std::move(*started);
+  return {};
+}
+
+Status GuestBench::BringUpHost(bool through_libvirt) {
+  if (host_ && host_through_libvirt_ == through_libvirt) return {};
+  host_.reset();
+  HostPlan plan{.vm = kVm, .vm_name = "guest", .channel = guest_->channel_path()};
+  if (through_libvirt) {
+    plan.libvirt_uri = libvirtd_->uri();
+    plan.libvirt_status_dir = libvirtd_->status_dir();
+  }
+  host_.emplace(plan);
+  host_through_libvirt_ = through_libvirt;
+  if (auto started = host_->StartNotifier(); !started) return started;
+  if (through_libvirt) return {};
+  return host_->StartPublisher();
+}
+
+Result<GuestBench::Machines> GuestBench::Guarded() {
+  if (auto up = BringUpGuest(true); !up) return Forward(up);
+  if (auto up = BringUpHost(false); !up) return Forward(up);
+  return Machines{*guest_, *host_};
+}
+
+Result<GuestBench::Machines> GuestBench::GuardedThroughLibvirt() {
+  if (auto up = BringUpGuest(true); !up) return Forward(up);
+  if (auto up = BringUpHost(true); !up) return Forward(up);
+  return Machines{*guest_, *host_};
+}
+
+Result<TcgGuest*> GuestBench::Control() {
+  if (auto up = BringUpGuest(false); !up) return Forward(up);
+  return guest_.get();
+}
+
+void GuardedGuest::SetUp() {
+  auto machines = bench->Guarded();
+  ASSERT_TRUE(machines.has_value()) << machines.error().Text();
+  guest_ = &machines->guest;
+  host_ = &machines->host;
+}
+
+GuestPhysAddr GuardedGuest::FreePage() {
+  auto page = guest().PickFreePage();
+  if (!page) throw std::runtime_error(page.error().Text());
+  return *page;
+}
+
+GuardedGuest::Victim GuardedGuest::StartVictim() {
+  auto reply = guest().shell().Ask("victim_start");
+  if (!reply) throw std::runtime_error(reply.error().Text());
+  auto page = ParseAddress((*reply)["pages"][0].get<std::string>());
+  return {(*reply)["pid"].get<int>(), GuestPhysAddr{page.value()}};
+}
+
+std::string GuardedGuest::TouchVictim(const Victim& victim, int& signal) {
+  auto reply = guest().shell().Ask("victim_touch", {{"pid", victim.pid}});
+  if (!reply) throw std::runtime_error(reply.error().Text());
+  signal = reply->value("signal", 0);
+  return (*reply)["touch"].get<std::string>();
+}
+
+void GuardedGuest::PublishExit(GuestPhysAddr page) {
+  auto done = host().Publish(page);
+  ASSERT_TRUE(done.has_value()) << done.error().Text();
+}
+
+LedgerPage GuardedGuest::Verdict(GuestPhysAddr page) {
+  auto verdict = host().WaitForVerdict(page, guest().boot_id());
+  if (!verdict) throw std::runtime_error(verdict.error().Text());
+  return *verdict;
+}
+
+void GuardedGuest::ExpectRetiredOnce(GuestPhysAddr page) {
+  const LedgerPage verdict = Verdict(page);
+  EXPECT_EQ(verdict.outcome, "retired") << FormatAddress(page.value);
+  EXPECT_EQ(verdict.verdicts_this_boot, 1);
+  auto rows = host().PagesAt(page);
+  ASSERT_TRUE(rows.has_value());
+  EXPECT_EQ(rows->size(), 1U) << "one page is one row";
+  EXPECT_TRUE(HasFlag(page, "HWPOISON"));
+  EXPECT_FALSE(HasFlag(page, "BUDDY"));
+}
+
+bool GuardedGuest::HasFlag(GuestPhysAddr page, const std::string& flag) {
+  auto flags = guest().FrameFlags(page);
+  if (!flags) throw std::runtime_error(flags.error().Text());
+  return std::find(flags->begin(), flags->end(), flag) != flags->end();
+}
+
+int GuardedGuest::AgentPid() {
+  auto status = guest().shell().Ask("status");
+  if (!status) throw std::runtime_error(status.error().Text());
+  return (*status)["agent_pid"].get<int>();
+}
+
+void GuardedGuest::SignalAgent(int signal) {
+  auto done = guest().shell().Ask("kill", {{"pid", AgentPid()}, {"signal", signal}});
+  ASSERT_TRUE(done.has_value()) << done.error().Text();
+}
+
+void GuardedGuest::KillAgent() {
+  const int pid = AgentPid();
+  SignalAgent(SIGKILL);
+  auto ended = guest().shell().Ask("wait", {{"pid", pid}});
+  ASSERT_TRUE(ended.has_value()) << ended.error().Text();
+  ASSERT_EQ(ended->value("signal", 0), SIGKILL) << ended->dump();
+}
+
+void GuardedGuest::StartAgent() {
+  auto started = guest().shell().Ask("agent_start");
+  ASSERT_TRUE(started.has_value()) << started.error().Text();
+}
+
+std::uint64_t GuardedGuest::HardwareCorruptedKb() {
+  auto reply = guest().shell().Ask("read", {{"path", "/proc/meminfo"}});
+  if (!reply) throw std::runtime_error(reply.error().Text());
+  std::istringstream lines((*reply)["text"].get<std::string>());
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("HardwareCorrupted:")) return std::stoull(line.substr(18));
+  }
+  throw std::runtime_error("no HardwareCorrupted in /proc/meminfo");
+}
+
+int RunGuestTests(int argc, char** argv) {
+  auto images = FindGuestImages();
+  if (!images && images.error().code == ErrorCode::kUnsupported) {
+    std::printf("SEAWARD-SKIP: %s\n", images.error().Text().c_str());
+    return 0;
+  }
+  ::testing::InitGoogleTest(&argc, argv);
+  if (!images) {
+    std::printf("no images: %s\n", images.error().Text().c_str());
+    return 1;
+  }
+  std::printf("guest kernel %s\n", images->kernel_version.c_str());
+  auto* bench = new GuestBench(*images);  // GoogleTest deletes it
+  GuardedGuest::bench = bench;
+  ::testing::AddGlobalTestEnvironment(bench);
+  return RUN_ALL_TESTS();
+}
+
+}  // namespace seaward::testing
+
+int main(int argc, char** argv) {
+  return seaward::testing::RunGuestTests(argc, argv);
+}

@@ -1,0 +1,158 @@
+#include "tests/support/tcg_guest.h"
+
+#include <fmt/format.h>
+#include <libvirt/virterror.h>
+
+#include <sstream>
+
+namespace seaward::testing {
+namespace {
+
+// A boot takes ~5 s of one free core; the machine may be busy with other things.
+constexpr auto kBootLimit = std::chrono::seconds(180);
+// ~6 s for 200 MiB of one free core.
+constexpr auto kHogLimit = std::chrono::seconds(180);
+
+// A short-lived connection: it survives no libvirtd that a test restarts.
+struct Domain {
+  virConnectPtr link = nullptr;
+  virDomainPtr domain = nullptr;
+  explicit Domain(const std::string& uri) : link(virConnectOpen(uri.c_str())) {}
+  Domain(const Domain&) = delete;
+  Domain& operator=(const Domain&) = delete;
+  ~Domain() {
+    if (domain != nullptr) virDomainFree(domain);
+    if (link != nullptr) virConnectClose(link);
+  }
+  bool Find(const std::string& name) {
+    domain = link != nullptr ? virDomainLookupByName(link, name.c_str()) : nullptr;
+    return domain != nullptr;
+  }
+};
+
+tl::unexpected<Error> FailLibvirt(const std::string& what) {
+  const char* reason = virGetLastErrorMessage();
+  return Fail(ErrorCode::kIo, what + ": " + (reason != nullptr ? reason : "no reason"));
+}
+
+}  // namespace
+
+TcgGuest::TcgGuest(PrivateLibvirtd& libvirtd, GuestPlan plan)
+    : plan_(std::move(plan)),
+      folder_(libvirtd.folder()),
+      uri_(libvirtd.uri()),
+      shell_(folder_ + "/rt/" + plan_.name + "-test.sock") {}
+
+std::string TcgGuest::DomainXml(const std::string& kernel, const std::string& initramfs) const {
+  const auto channel = [this](const char* end, const char* port) {
+    return fmt::format(
+        "<channel type='unix'><source mode='bind' path='{}/rt/{}-{}.sock'/>"
+        "<target type='virtio' name='{}'/></channel>",
+        folder_, plan_.name, end, port);
+  };
+  return fmt::format(
+      "<domain type='qemu'><name>{}</name><uuid>{}</uuid><memory unit='MiB'>{}</memory>"
+      "<vcpu>1</vcpu><os><type arch='aarch64' machine='virt'>hvm</type><kernel>{}</kernel>"
+      "<initrd>{}</initrd><cmdline>console=ttyAMA0 loglevel=4 panic=-1 {}{}{}</cmdline></os>"
+      "<features><gic version='3'/></features>"
+      "<cpu mode='custom' match='exact'><model fallback='forbid'>cortex-a72</model></cpu>"
+      "<on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot>"
+      "<on_crash>restart</on_crash><devices><emulator>/usr/bin/qemu-system-aarch64</emulator>"
+      "<controller type='usb' model='none'/><controller type='virtio-serial' index='0'/>{}{}"
+      "<serial type='file'><source path='{}'/></serial><memballoon model='none'/>"
+      "</devices></domain>",
+      plan_.name, FormatUuid(plan_.uuid), plan_.memory_mib, kernel, initramfs,
+      plan_.early ? "seaward.early=1 " : "", plan_.agent ? "seaward.agent=1 " : "",
+      plan_.frames ? "seaward.frames=1" : "", channel("agent", "org.seaward.agent.0"),
+      channel("test", "org.seaward.test.0"), console_path());
+}
+
+Result<std::unique_ptr<TcgGuest>> TcgGuest::Start(PrivateLibvirtd& libvirtd,
+                                                  const GuestImages& images,
+                                                  const GuestPlan& plan) {
+  std::unique_ptr<TcgGuest> self(new TcgGuest(libvirtd, plan));
+  if (auto running = self->Launch(libvirtd, images); !running) return Forward(running);
+  auto boot = self->shell_.WaitForBoot("", kBootLimit);
+  if (!boot) return Forward(boot);
+  self->boot_id_ = *boot;
+  return self;
+}
+
+Status TcgGuest::Launch(PrivateLibvirtd& libvirtd, const GuestImages& images) {
+  auto kernel = libvirtd.Stage(images.kernel, "Image");
+  if (!kernel) return Forward(kernel);
+  auto initramfs = libvirtd.Stage(images.initramfs, "guest.cpio");
+  if (!initramfs) return Forward(initramfs);
+  Domain d(uri_);
+  if (d.link == nullptr) return FailLibvirt("connect");
+  d.domain = virDomainCreateXML(d.link, DomainXml(*kernel, *initramfs).c_str(), 0);
+  if (d.domain == nullptr) return FailLibvirt("create " + plan_.name);
+  return {};
+}
+
+TcgGuest::~TcgGuest() {
+  Domain d(uri_);
+  if (d.Find(plan_.name)) virDomainDestroy(d.domain);
+}
+
+Status TcgGuest::Reset() {
+  Domain d(uri_);
+  if (!d.Find(plan_.name) || virDomainReset(d.domain, 0) != 0) return FailLibvirt("reset");
+  auto boot = shell_.WaitForBoot(boot_id_, kBootLimit);
+  if (!boot) return Forward(boot);
+  boot_id_ = *boot;
+  return {};
+}
+
+Status TcgGuest::RebootFromInside() {
+  if (auto asked = shell_.Ask("reboot"); !asked) return Forward(asked);
+  auto boot = shell_.WaitForBoot(boot_id_, kBootLimit);
+  if (!boot) return Forward(boot);
+  boot_id_ = *boot;
+  return {};
+}
+
+Result<std::vector<std::string>> TcgGuest::FrameFlags(GuestPhysAddr page) {
+  auto reply = shell_.Ask("kpageflags", {{"at", FormatAddress(page.value)}});
+  if (!reply) return Forward(reply);
+  return (*reply)["names"].get<std::vector<std::string>>();
+}
+
+Result<GuestPhysAddr> TcgGuest::FindInIomem(const std::string& what) {
+  auto reply = shell_.Ask("read", {{"path", "/proc/iomem"}});
+  if (!reply) return Forward(reply);
+  std::istringstream lines((*reply)["text"].get<std::string>());
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find(what) == std::string::npos) continue;
+    return GuestPhysAddr{std::stoull(line, nullptr, 16)};
+  }
+  return Fail(ErrorCode::kNotFound, what + " in /proc/iomem");
+}
+
+Result<GuestPhysAddr> TcgGuest::PickFreePage() {
+  auto reply = shell_.Ask("free_frames");
+  if (!reply) return Forward(reply);
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  for (const auto& range : (*reply)["ranges"]) {
+    auto begin = ParseAddress(range[0].get<std::string>());
+    auto end = ParseAddress(range[1].get<std::string>());
+    if (!begin || !end || *end - *begin <= last - first) continue;
+    first = *begin;
+    last = *end;
+  }
+  if (last == 0) return Fail(ErrorCode::kNotFound, "no free frames");
+  // Far apart, so that a split of one buddy block says nothing about the next pick.
+  constexpr std::uint64_t kApart = 64 * kPoisonGranule;
+  const std::uint64_t middle = first + (last + 1 - first) / 2 + picked_++ * kApart;
+  if (middle >= last) return Fail(ErrorCode::kNotFound, "no free frames left to pick");
+  return ByteRange::Granule({middle}).start();
+}
+
+Result<TcgGuest::Handout> TcgGuest::TakeAllMemory(GuestPhysAddr page) {
+  auto reply = shell_.Ask("hog", {{"wanted", {FormatAddress(page.value)}}}, kHogLimit);
+  if (!reply) return Forward(reply);
+  return Handout{!(*reply)["found"].empty(), (*reply)["pages"].get<std::uint64_t>()};
+}
+
+}  // namespace seaward::testing

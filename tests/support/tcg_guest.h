@@ -1,0 +1,74 @@
+// An emulated aarch64 Linux guest under a private libvirtd: direct kernel boot, seaward-testd as
+// its init, our agent channel and the test channel. One thread at a time.
+#pragma once
+
+#include <libvirt/libvirt.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "base/units.h"
+#include "base/uuid.h"
+#include "tests/support/guest_shell.h"
+#include "tests/support/private_libvirtd.h"
+#include "tests/support/test_images.h"
+
+namespace seaward::testing {
+
+struct GuestPlan {
+  std::string name = "guest";
+  Uuid uuid;
+  unsigned memory_mib = 256;
+  bool early = true;    // the early stage runs at every boot
+  bool agent = true;    // the daemon starts at every boot
+  bool frames = false;  // free frames at /init are noted
+};
+
+class TcgGuest {
+ public:
+  // Returns when its command server answers.
+  static Result<std::unique_ptr<TcgGuest>> Start(PrivateLibvirtd& libvirtd,
+                                                 const GuestImages& images, const GuestPlan& plan);
+  ~TcgGuest();
+
+  // Pulls the reset line; returns when the next boot answers.
+  Status Reset();
+  // `reboot` from inside; returns when the next boot answers.
+  Status RebootFromInside();
+
+  GuestShell& shell() { return shell_; }
+  const std::string& boot_id() const { return boot_id_; }
+  const GuestPlan& plan() const { return plan_; }
+  // The host's end of org.seaward.agent.0.
+  std::string channel_path() const { return folder_ + "/rt/" + plan_.name + "-agent.sock"; }
+  std::string console_path() const { return folder_ + "/rt/" + plan_.name + "-console.log"; }
+
+  // --- what a test asks most ---
+  // Flag names of a frame: /proc/kpageflags.
+  Result<std::vector<std::string>> FrameFlags(GuestPhysAddr page);
+  // First address of the first iomem line that contains `what`, "Kernel code" for example.
+  Result<GuestPhysAddr> FindInIomem(const std::string& what);
+  // A page in the middle of the largest run of free frames, other than those returned before.
+  Result<GuestPhysAddr> PickFreePage();
+  // Takes nearly all memory in the guest, gives it back, says whether `page` was among it.
+  struct Handout {
+    bool given;
+    std::uint64_t pages;
+  };
+  Result<Handout> TakeAllMemory(GuestPhysAddr page);
+
+ private:
+  TcgGuest(PrivateLibvirtd& libvirtd, GuestPlan plan);
+  Status Launch(PrivateLibvirtd& libvirtd, const GuestImages& images);
+  std::string DomainXml(const std::string& kernel, const std::string& initramfs) const;
+
+  GuestPlan plan_;
+  std::string folder_;
+  std::string uri_;
+  GuestShell shell_;
+  std::string boot_id_;
+  std::uint64_t picked_ = 0;
+};
+
+}  // namespace seaward::testing
