@@ -1,0 +1,148 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "guest-agent/journal/journal_file.h"
+#include "guest-agent/journal/page_journal.h"
+
+namespace seaward::agent {
+namespace {
+
+using protocol::Outcome;
+using protocol::PageKind;
+using protocol::Stage;
+using protocol::VerdictRecord;
+using testing::SizeIs;
+
+Uuid Id(std::uint8_t n) {
+  return Uuid{{std::byte{n}}};
+}
+ByteRange Pages(std::uint64_t n, std::uint64_t count = 1) {
+  return ByteRange::Make(GuestPhysAddr{n * 4096}, count * 4096).value();
+}
+VerdictRecord Verdict(const ByteRange& range, Outcome outcome = Outcome::kRetired) {
+  return VerdictRecord{
+      .id = 1, .range = range, .outcome = outcome, .kind = PageKind::kFree, .stage = Stage::kRun};
+}
+
+class JournalTest : public testing::Test {
+ protected:
+  JournalTest() {
+    char name[] = "/tmp/swjXXXXXX";
+    root_ = ::mkdtemp(name);
+    path_ = root_ + "/lib/journal";
+  }
+  ~JournalTest() override { std::filesystem::remove_all(root_); }
+
+  std::string root_;
+  std::string path_;
+};
+
+TEST_F(JournalTest, WhatWasSavedIsRead) {
+  PageJournal journal(Id(1), Id(9));
+  EXPECT_FALSE(journal.BackedBy(Id(2)));
+  EXPECT_TRUE(journal.Add(Verdict(Pages(7), Outcome::kInKernel)));
+  EXPECT_TRUE(journal.Add(Verdict(Pages(3, 2))));
+  ASSERT_TRUE(SaveJournal(path_, journal.Content()));
+  const auto loaded = LoadJournal(path_);
+  ASSERT_TRUE(loaded && loaded->content);
+  EXPECT_EQ(*loaded->content, journal.Content());
+  EXPECT_THAT(loaded->content->entries, SizeIs(2));
+}
+
+TEST_F(JournalTest, NoFileIsNoJournal) {
+  const auto loaded = LoadJournal(path_);
+  ASSERT_TRUE(loaded);
+  EXPECT_FALSE(loaded->content);
+  EXPECT_FALSE(loaded->set_aside);
+}
+
+TEST_F(JournalTest, ATornOrDamagedFileIsSetAsideAtEveryCutAndEveryByte) {
+  PageJournal journal(Id(1), Id(9));
+  ASSERT_TRUE(journal.Add(Verdict(Pages(7))));
+  const auto good = EncodeJournal(journal.Content());
+  for (std::size_t cut = 0; cut < good.size(); ++cut)
+    EXPECT_FALSE(DecodeJournal(std::span(good).first(cut))) << cut;
+  for (std::size_t at = 0; at < good.size(); ++at) {
+    auto damaged = good;
+    damaged[at] ^= std::byte{1};
+    EXPECT_FALSE(DecodeJournal(damaged)) << at;
+  }
+  std::filesystem::create_directories(root_ + "/lib");
+  std::ofstream(path_) << "half a journ";
+  const auto loaded = LoadJournal(path_);
+  ASSERT_TRUE(loaded);
+  EXPECT_TRUE(loaded->set_aside);
+  EXPECT_TRUE(std::filesystem::exists(path_ + ".corrupt"));
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(JournalTest, AnotherMachinesListIsIgnored) {
+  PageJournal golden(Id(1), Id(9));
+  ASSERT_TRUE(golden.Add(Verdict(Pages(7))));
+  PageJournal copy(Id(2), Id(9));
+  EXPECT_EQ(copy.Adopt(golden.Content()), JournalOrigin::kAnotherMachine);
+  EXPECT_EQ(copy.size(), 0u);
+  PageJournal unknown(Uuid{}, Id(9));
+  EXPECT_EQ(unknown.Adopt(golden.Content()), JournalOrigin::kThisMachine);
+}
+
+TEST_F(JournalTest, VerdictsOfAnEarlierBootAreMarked) {
+  PageJournal before(Id(1), Id(8));
+  ASSERT_TRUE(before.Add(Verdict(Pages(7))));
+  PageJournal now(Id(1), Id(9));
+  ASSERT_EQ(now.Adopt(before.Content()), JournalOrigin::kThisMachine);
+  EXPECT_FALSE(now.Content().entries.at(0).this_boot);
+  ASSERT_TRUE(now.Add(Verdict(Pages(7))));
+  EXPECT_TRUE(now.Content().entries.at(0).this_boot);
+}
+
+TEST_F(JournalTest, OtherMemoryBehindTheGuestDropsTheOldPages) {
+  PageJournal before(Id(1), Id(8));
+  (void)before.BackedBy(Id(20));
+  ASSERT_TRUE(before.Add(Verdict(Pages(7))));
+  PageJournal now(Id(1), Id(9));
+  ASSERT_EQ(now.Adopt(before.Content()), JournalOrigin::kThisMachine);
+  EXPECT_FALSE(now.BackedBy(Id(20)));
+  EXPECT_EQ(now.size(), 1u);
+  EXPECT_TRUE(now.BackedBy(Id(21)));
+  EXPECT_EQ(now.size(), 0u);
+  EXPECT_TRUE(now.changed());
+}
+
+TEST_F(JournalTest, ARepeatedVerdictIsNoChange) {
+  PageJournal journal(Id(1), Id(9));
+  ASSERT_TRUE(journal.Add(Verdict(Pages(7))));
+  journal.MarkSaved();
+  ASSERT_TRUE(journal.Add(Verdict(Pages(7))));
+  EXPECT_FALSE(journal.changed());
+}
+
+TEST_F(JournalTest, OverlappingVerdictsReplaceOnlyWhatTheyCover) {
+  PageJournal journal(Id(1), Id(9));
+  ASSERT_TRUE(journal.Add(Verdict(Pages(3, 4))));
+  ASSERT_TRUE(journal.Add(Verdict(Pages(4, 2), Outcome::kInKernel)));
+  const auto content = journal.Content();
+  ASSERT_THAT(content.entries, SizeIs(3));
+  EXPECT_EQ(content.entries[0].range, Pages(3));
+  EXPECT_EQ(content.entries[1].range, Pages(4, 2));
+  EXPECT_EQ(content.entries[1].outcome, Outcome::kInKernel);
+  EXPECT_EQ(content.entries[2].range, Pages(6));
+  EXPECT_TRUE(DecodeJournal(EncodeJournal(content)));
+  journal.Forget(Pages(0, 100));
+  EXPECT_EQ(journal.size(), 0u);
+}
+
+TEST_F(JournalTest, IsBounded) {
+  PageJournal journal(Id(1), Id(9));
+  for (std::uint64_t n = 0; n < kJournalMaxEntries; ++n)
+    ASSERT_TRUE(journal.Add(Verdict(Pages(2 * n))));
+  EXPECT_FALSE(journal.Add(Verdict(Pages(2 * kJournalMaxEntries))));
+  EXPECT_TRUE(journal.Add(Verdict(Pages(0), Outcome::kAlreadyRetired)));
+  EXPECT_LE(EncodeJournal(journal.Content()).size(), kJournalMaxBytes);
+}
+
+}  // namespace
+}  // namespace seaward::agent

@@ -1,0 +1,42 @@
+// The durable list of this machine's bad pages, in memory. Pure; JournalFile keeps it on disk.
+#pragma once
+
+#include <map>
+
+#include "guest-agent/journal/journal_format.h"
+
+namespace seaward::agent {
+
+enum class JournalOrigin { kThisMachine, kAnotherMachine };
+
+class PageJournal {
+ public:
+  PageJournal(const Uuid& machine, const Uuid& boot_id) : machine_(machine), boot_id_(boot_id) {}
+
+  // Takes over what was on disk. A list of another machine is refused whole: a golden image copied
+  // with its list must not retire pages of every copy.
+  JournalOrigin Adopt(const JournalContent& content);
+
+  // The host named the memory behind this guest. Pages of other memory are dropped; true when that
+  // happened.
+  bool BackedBy(const Uuid& incarnation);
+
+  // A verdict of this boot; a final one replaces an earlier one. False: the journal is full.
+  bool Add(const protocol::VerdictRecord& verdict);
+  void Forget(const ByteRange& range);
+
+  const Uuid& incarnation() const { return incarnation_; }
+  std::size_t size() const { return entries_.size(); }
+  bool changed() const { return changed_; }
+  void MarkSaved() { changed_ = false; }
+  JournalContent Content() const;
+
+ private:
+  Uuid machine_;
+  Uuid boot_id_;
+  Uuid incarnation_;
+  std::map<GuestPhysAddr, JournalEntry> entries_;  // disjoint
+  bool changed_ = false;
+};
+
+}  // namespace seaward::agent
