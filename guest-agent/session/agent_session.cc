@@ -1,0 +1,264 @@
+#include "guest-agent/session/agent_session.h"
+
+#include <algorithm>
+#include <variant>
+
+namespace seaward::agent {
+namespace {
+
+using protocol::Message;
+using protocol::Nonce;
+
+// Hellos that may still be answered; by the time a fifth is out, the first is half a minute old.
+constexpr std::size_t kMaxOffered = 4;
+// The Hello is its session's first frame.
+constexpr std::uint32_t kHelloSequence = 1;
+
+template <class... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+
+}  // namespace
+
+AgentSession::AgentSession(const AgentIdentity& identity, const SessionLimits& limits,
+                           const Clock& clock, RetirementDesk& desk, SessionEdge& edge)
+    : identity_(identity),
+      limits_(limits),
+      clock_(clock),
+      desk_(desk),
+      edge_(edge),
+      outbox_(limits.outbox_records) {}
+
+void AgentSession::HostConnected() {
+  Happened(SessionEvent::kHostConnected);
+}
+
+void AgentSession::HostGone() {
+  reader_.Reset();
+  Happened(SessionEvent::kHostGone);
+}
+
+void AgentSession::Happened(SessionEvent event) {
+  const SessionStep step = Advance(phase_, event);
+  phase_ = step.next;
+  switch (step.action) {
+    case SessionAction::kNone:
+      return;
+    case SessionAction::kGreet:
+      End();
+      hello_delay_ = limits_.hello_initial;
+      SendHello();
+      return;
+    case SessionAction::kRepeatHello:
+      SendHello();
+      return;
+    case SessionAction::kBegin:
+      Begin();
+      return;
+    case SessionAction::kEnd:
+      End();
+      return;
+  }
+}
+
+void AgentSession::SendHello() {
+  const MonoTime now = clock_.Now();
+  if (last_hello_ && now - *last_hello_ < limits_.hello_gap) {
+    if (!hello_due_) hello_due_ = *last_hello_ + limits_.hello_gap;
+    return;
+  }
+  nonce_ = Nonce{std::max<std::uint64_t>(edge_.ChooseNonce(), 1)};
+  offered_.push_back(nonce_);
+  if (offered_.size() > kMaxOffered) offered_.pop_front();
+  sent_sequence_ = kHelloSequence - 1;
+  (void)Send(protocol::Hello{.boot_id = identity_.boot_id,
+                             .machine = identity_.machine,
+                             .incarnation = identity_.incarnation,
+                             .stage = identity_.stage,
+                             .page_size = static_cast<std::uint32_t>(identity_.page_size.bytes),
+                             .digest = dealt_with_.digest(),
+                             .entries = dealt_with_.entries(),
+                             .agent_version = identity_.version});
+  last_hello_ = now;
+  hello_due_ = now + hello_delay_;
+  hello_delay_ = std::min(hello_delay_ * 2, limits_.hello_max);
+}
+
+void AgentSession::Begin() {
+  sent_sequence_ = kHelloSequence;
+  hello_due_.reset();
+  wanted_.reset();
+  heard_.Clear();
+  replayed_.Clear();
+  synced_ = false;
+  outbox_.BeginSession();
+  identity_.incarnation = ack_->incarnation;
+  edge_.OnLive(*ack_);
+  FlushVerdicts();
+}
+
+void AgentSession::End() {
+  offered_.clear();
+  nonce_ = Nonce::kNone;
+  hello_due_.reset();
+  send_due_.reset();
+  wanted_.reset();
+  synced_ = false;
+  outbox_.EndSession();
+}
+
+void AgentSession::BytesReceived(std::span<const std::byte> bytes) {
+  reader_.Feed(bytes, [this](const protocol::Frame& frame) { HandleFrame(frame); });
+}
+
+void AgentSession::HandleFrame(const protocol::Frame& frame) {
+  const auto message = protocol::Decode(frame);
+  if (!message) {
+    ++rejected_frames_;
+  } else if (std::holds_alternative<protocol::HelloRequest>(*message)) {
+    Happened(SessionEvent::kHelloRequested);
+  } else if (const auto* ack = std::get_if<protocol::HelloAck>(&*message)) {
+    HandleAck(frame, *ack);
+  } else if (FromThisSession(frame.header)) {
+    HandleLive(*message);
+  } else {
+    ++rejected_frames_;
+  }
+}
+
+void AgentSession::HandleAck(const protocol::Frame& frame, const protocol::HelloAck& ack) {
+  const Nonce nonce = frame.header.nonce;
+  const auto offered = std::find(offered_.begin(), offered_.end(), nonce);
+  const bool repeated = phase_ == SessionPhase::kLive && nonce == nonce_;
+  if (offered == offered_.end() || repeated) {
+    ++rejected_frames_;
+    return;
+  }
+  offered_.erase(offered_.begin(), offered);
+  nonce_ = nonce;
+  received_sequence_ = frame.header.sequence;
+  ack_ = ack;
+  Happened(SessionEvent::kAcknowledged);
+}
+
+bool AgentSession::FromThisSession(const protocol::FrameHeader& header) {
+  if (phase_ != SessionPhase::kLive || header.nonce != nonce_) return false;
+  if (header.sequence <= received_sequence_) return false;
+  received_sequence_ = header.sequence;
+  return true;
+}
+
+void AgentSession::HandleLive(const Message& message) {
+  std::visit(Overloaded{[this](const protocol::Poison& poison) {
+                          for (const protocol::PoisonEntry& entry : poison.entries) {
+                            if (desk_.Submit(entry) && entry.replay) heard_.Insert(entry.range);
+                          }
+                        },
+                        [this](const protocol::Sync& sync) {
+                          wanted_ = sync;
+                          synced_ = false;
+                          CheckSynced();
+                        },
+                        [this](const protocol::Clear& clear) {
+                          for (const ByteRange& range : clear.ranges) {
+                            desk_.Forget(range);
+                            dealt_with_.Erase(range);
+                            heard_.Erase(range);
+                            replayed_.Erase(range);
+                            edge_.OnForgotten(range);
+                          }
+                        },
+                        [this](const protocol::Ping&) {
+                          if (Send(protocol::Pong{})) (void)Send(CurrentStats());
+                        },
+                        // Only a guest says these, or they were dealt with before.
+                        [this](const auto&) { ++rejected_frames_; }},
+             message);
+}
+
+void AgentSession::Work() {
+  const MonoTime now = clock_.Now();
+  if (hello_due_ && *hello_due_ <= now) {
+    hello_due_.reset();
+    Happened(SessionEvent::kHelloDue);
+  }
+  if (desk_.HasWork()) Report(desk_.Work(limits_.slice_pages));
+  send_due_.reset();
+  FlushVerdicts();
+  CheckSynced();
+}
+
+void AgentSession::Report(const RetirementProgress& progress) {
+  outbox_.Add(progress.records);
+  if (phase_ == SessionPhase::kLive) {
+    FlushVerdicts();
+  } else {
+    outbox_.EndSession();
+  }
+  for (const protocol::PoisonEntry& entry : progress.finished) {
+    // The host never replays a predicted error: its set holds none.
+    if (entry.evidence == protocol::Evidence::kPredicted) continue;
+    dealt_with_.Insert(entry.range);
+    if (entry.replay) replayed_.Insert(entry.range);
+  }
+  edge_.OnProgress(progress);
+}
+
+void AgentSession::FlushVerdicts() {
+  while (phase_ == SessionPhase::kLive && !outbox_.empty()) {
+    const protocol::Verdict verdict = outbox_.Next();
+    if (!Send(verdict)) return;
+    outbox_.Sent(verdict.records.size());
+  }
+}
+
+bool AgentSession::IsWanted(const protocol::PageSet& set) const {
+  return wanted_ && set.digest() == wanted_->digest && set.entries() == wanted_->entries;
+}
+
+bool AgentSession::Settled() const {
+  const bool all_here = IsWanted(dealt_with_) || IsWanted(heard_);
+  return phase_ == SessionPhase::kLive && all_here && !desk_.HasWork() && outbox_.empty();
+}
+
+void AgentSession::CheckSynced() {
+  if (phase_ != SessionPhase::kLive || synced_) return;
+  if (!IsWanted(dealt_with_) && !IsWanted(replayed_)) return;
+  if (!outbox_.empty() || !Send(*wanted_)) return;
+  synced_ = true;
+  (void)Send(CurrentStats());
+  edge_.OnSynced();
+}
+
+bool AgentSession::Send(const Message& message) {
+  std::array<std::byte, protocol::kMaxFrameBytes> frame;
+  const auto size = protocol::EncodeFrame(message, nonce_, sent_sequence_ + 1, frame);
+  // Nothing that the agent says can be too long or malformed: its parts were decoded from the
+  // host's frames or made here. Should it be, silence is worse for nobody but us.
+  if (!size) return true;
+  if (!edge_.SendFrame(std::span(frame).first(*size))) {
+    send_due_ = clock_.Now() + limits_.send_retry;
+    return false;
+  }
+  ++sent_sequence_;
+  return true;
+}
+
+protocol::Stats AgentSession::CurrentStats() {
+  return protocol::Stats{.retired_bytes = desk_.retired_bytes(),
+                         .budget_bytes = desk_.budget_bytes(),
+                         .hardware_corrupted_bytes = edge_.HardwareCorruptedBytes(),
+                         .dropped_bytes = reader_.dropped_bytes(),
+                         .rejected_frames = rejected_frames_};
+}
+
+std::optional<MonoTime> AgentSession::NextDeadline() const {
+  std::optional<MonoTime> next = desk_.NextRetry();
+  const bool unsent = phase_ == SessionPhase::kLive && send_due_;
+  for (const auto& due : {hello_due_, unsent ? send_due_ : std::nullopt})
+    if (due && (!next || *due < *next)) next = due;
+  return next;
+}
+
+}  // namespace seaward::agent
