@@ -1,0 +1,270 @@
+#include "guest-agent/app/agent.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include "guest-agent/journal/journal_file.h"
+#include "guest-agent/port/port_finder.h"
+
+namespace seaward::agent {
+namespace {
+
+using protocol::Outcome;
+using protocol::Stage;
+
+// The journal follows the verdicts by a second: a burst is one write, and no verdict waits for it.
+constexpr std::chrono::seconds kSaveDelay{1};
+// A replay after a reboot may bring thousands of verdicts; people read the first ones.
+constexpr int kLinesPerWindow = 100;
+constexpr std::chrono::seconds kLogWindow{10};
+
+// Stands in where the kernel has no hard_offline_page or does not let us: every page then fails
+// with the reason.
+class MissingOffliner final : public PageOffliner {
+ public:
+  explicit MissingOffliner(int sys_errno) : sys_errno_(sys_errno) {}
+  int TakeOffline(Verb, GuestPhysAddr) override { return sys_errno_; }
+
+ private:
+  int sys_errno_;
+};
+
+std::unique_ptr<PageOffliner> OpenOffliner(const SystemRoots& roots, const Logger& log) {
+  auto offliner = SysfsPageOffliner::Open(roots.sys);
+  if (offliner) return std::make_unique<SysfsPageOffliner>(std::move(*offliner));
+  log.Error("cannot_retire", {{"why", offliner.error().Text()}});
+  const int why = offliner.error().sys_errno;
+  return std::make_unique<MissingOffliner>(why == ENOENT ? EOPNOTSUPP : why);
+}
+
+std::uint64_t BudgetBytes(const BudgetConfig& budget, const SystemRoots& roots, const Logger& log) {
+  const std::uint64_t by_size = budget.max_mib << 20;
+  const auto layout = ProcGuestMemory(roots.proc).ReadLayout();
+  if (!layout) {
+    log.Warning("memory_layout_unknown", {{"why", layout.error().Text()}});
+    return by_size;
+  }
+  return std::min(by_size, layout->system_ram_bytes() / 100 * budget.max_percent);
+}
+
+std::unique_ptr<AttemptRecord> OpenBootLog(const std::string& run_dir, const Uuid& boot_id,
+                                           const Logger& log) {
+  std::error_code error;
+  std::filesystem::create_directories(run_dir, error);
+  auto boot_log = BootLog::Open(run_dir + "/retirements", boot_id);
+  if (!boot_log) {
+    log.Warning("boot_log_unusable", {{"why", boot_log.error().Text()}});
+    return std::make_unique<NoBootLog>();
+  }
+  if (boot_log->set_aside()) log.Warning("boot_log_set_aside", {{"run_dir", run_dir}});
+  if (boot_log->skipped_bytes() > 0)
+    log.Warning("boot_log_damaged", {{"bytes", fmt::format("{}", boot_log->skipped_bytes())}});
+  return std::make_unique<BootLog>(std::move(*boot_log));
+}
+
+}  // namespace
+
+Agent::Parts Agent::Prepare(const AgentConfig& config, Stage stage,
+                            const Environment& environment) {
+  Parts parts;
+  parts.identity.stage = stage;
+  parts.identity.page_size = environment.page_size;
+  parts.identity.version = SEAWARD_VERSION;
+  parts.identity.machine = ReadMachineUuid(environment.roots);
+  parts.limits.budget_bytes = BudgetBytes(config.budget, environment.roots, environment.log);
+  parts.limits.retry_initial = config.retry.initial;
+  parts.limits.retry_max = config.retry.max;
+  parts.offliner = OpenOffliner(environment.roots, environment.log);
+  return parts;
+}
+
+Result<std::unique_ptr<Agent>> Agent::Create(const AgentConfig& config, Stage stage,
+                                             const Environment& environment) {
+  auto boot_id = ReadBootId(environment.roots);
+  if (!boot_id) return Forward(boot_id);
+  Parts parts = Prepare(config, stage, environment);
+  parts.identity.boot_id = *boot_id;
+  parts.record = OpenBootLog(config.run_dir, *boot_id, environment.log);
+  const auto* earlier = dynamic_cast<const BootLog*>(parts.record.get());
+  std::unique_ptr<Agent> agent(new Agent(config, environment, std::move(parts)));
+  if (earlier != nullptr) agent->Restore(*earlier);
+  if (stage == Stage::kRun) agent->ReadJournal();
+  return agent;
+}
+
+Agent::Agent(const AgentConfig& config, const Environment& environment, Parts parts)
+    : config_(config),
+      roots_(environment.roots),
+      clock_(environment.clock),
+      log_(environment.log),
+      stage_(parts.identity.stage),
+      memory_(environment.roots.proc),
+      offliner_(std::move(parts.offliner)),
+      record_(std::move(parts.record)),
+      retirer_(memory_, *offliner_, *record_, clock_, parts.identity.page_size, stage_),
+      desk_(memory_, retirer_, clock_, parts.limits),
+      journal_(parts.identity.machine, parts.identity.boot_id),
+      session_(parts.identity, SessionLimits{}, clock_, desk_, *this),
+      keeper_(environment.roots, config.channel_name, clock_, log_) {}
+
+void Agent::Restore(const BootLog& log) {
+  std::size_t concluded = 0;
+  for (const BootRecord& record : log.earlier()) {
+    if (!record.concluded) {
+      desk_.RestoreAttempt(record.range, record.verdict.kind);
+      continue;
+    }
+    ++concluded;
+    desk_.Restore(record.range, record.verdict);
+    const bool open = record.verdict.outcome == Outcome::kDeferred;
+    if (record.verdict.verb == Verb::kHard && !open) session_.RestoreDealtWith(record.range);
+  }
+  if (concluded > 0) {
+    log_.Info("boot_log_read", {{"verdicts", fmt::format("{}", concluded)},
+                                {"retired_bytes", fmt::format("{}", desk_.retired_bytes())}});
+  }
+}
+
+void Agent::ReadJournal() {
+  auto loaded = LoadJournal(config_.journal);
+  if (!loaded) {
+    log_.Warning("journal_unreadable", {{"why", loaded.error().Text()}});
+    return;
+  }
+  if (loaded->set_aside)
+    log_.Warning("journal_set_aside",
+                 {{"path", config_.journal}, {"why", loaded->set_aside->Text()}});
+  if (!loaded->content) return;
+  if (journal_.Adopt(*loaded->content) == JournalOrigin::kAnotherMachine) {
+    log_.Warning("journal_of_another_machine",
+                 {{"path", config_.journal}, {"machine", FormatUuid(loaded->content->machine)}});
+    return;
+  }
+  session_.RememberIncarnation(journal_.incarnation());
+  log_.Info("journal_read", {{"entries", fmt::format("{}", journal_.size())}});
+}
+
+int Agent::port_fd() {
+  const AgentPort* port = keeper_.port();
+  return port == nullptr ? -1 : port->fd();
+}
+
+void Agent::LookForPort() {
+  if (keeper_.Look()) PortEvent();
+}
+
+void Agent::PortEvent() {
+  unread_ = false;
+  for (int reads = 0; keeper_.port() != nullptr; ++reads) {
+    if (reads == kReadsPerEdge) {
+      unread_ = true;
+      return;
+    }
+    const auto arrival = keeper_.port()->Read(buffer_);
+    if (!arrival) keeper_.Drop(arrival.error());
+    const bool connected = arrival && arrival->host_connected;
+    if (connected != host_connected_) {
+      host_connected_ = connected;
+      log_.Info(connected ? "host_connected" : "host_gone");
+      connected ? session_.HostConnected() : session_.HostGone();
+    }
+    if (!arrival || arrival->bytes == 0) return;
+    session_.BytesReceived(std::span(buffer_).first(arrival->bytes));
+  }
+}
+
+void Agent::Work() {
+  const MonoTime now = clock_.Now();
+  if (keeper_.NextLook() && *keeper_.NextLook() <= now) LookForPort();
+  session_.Work();
+  if (unread_) PortEvent();
+  if (save_due_ && *save_due_ <= now) SaveJournalNow();
+}
+
+std::optional<MonoTime> Agent::NextDeadline() const {
+  std::optional<MonoTime> next = session_.NextDeadline();
+  for (const auto& due : {keeper_.NextLook(), save_due_})
+    if (due && (!next || *due < *next)) next = due;
+  return next;
+}
+
+EarlyView Agent::View() {
+  return EarlyView{.console_device = ConsoleDevicePresent(roots_.sys),
+                   .port_open = keeper_.port() != nullptr,
+                   .host_answered = session_.phase() == SessionPhase::kLive,
+                   .settled = session_.Settled()};
+}
+
+void Agent::SaveJournalNow() {
+  save_due_.reset();
+  if (stage_ != Stage::kRun || !journal_.changed()) return;
+  const auto saved = SaveJournal(config_.journal, journal_.Content());
+  journal_.MarkSaved();
+  if (!saved) log_.Warning("journal_not_saved", {{"why", saved.error().Text()}});
+}
+
+bool Agent::SendFrame(std::span<const std::byte> frame) {
+  if (keeper_.port() == nullptr) return false;
+  const auto sent = keeper_.port()->Send(frame);
+  // A port that is gone is met, and dropped, by the next read.
+  return sent.value_or(false);
+}
+
+std::uint64_t Agent::HardwareCorruptedBytes() {
+  return agent::HardwareCorruptedBytes(roots_);
+}
+
+void Agent::OnLive(const protocol::HelloAck& ack) {
+  log_.Info("session_live", {{"incarnation", FormatUuid(ack.incarnation)}});
+  if (journal_.BackedBy(ack.incarnation))
+    log_.Info("journal_dropped", {{"why", "the memory behind this guest is another one"}});
+}
+
+void Agent::OnProgress(const RetirementProgress& progress) {
+  for (const protocol::VerdictRecord& record : progress.records) LogVerdict(record);
+  bool kept = true;
+  for (const protocol::VerdictRecord& record : progress.to_keep)
+    kept = journal_.Add(record) && kept;
+  if (!kept) log_.Warning("journal_full", {{"entries", fmt::format("{}", journal_.size())}});
+  if (journal_.changed() && !save_due_) save_due_ = clock_.Now() + kSaveDelay;
+}
+
+void Agent::OnSynced() {
+  log_.Info("synced", {{"retired_bytes", fmt::format("{}", desk_.retired_bytes())},
+                       {"rejected_frames", fmt::format("{}", session_.rejected_frames())},
+                       {"dropped_bytes", fmt::format("{}", session_.dropped_bytes())}});
+}
+
+void Agent::OnForgotten(const ByteRange& range) {
+  log_.Info("forgotten", {{"gpa", FormatAddress(range.start().value)},
+                          {"length", FormatAddress(range.length())}});
+  journal_.Forget(range);
+  if (journal_.changed() && !save_due_) save_due_ = clock_.Now() + kSaveDelay;
+}
+
+void Agent::LogVerdict(const protocol::VerdictRecord& record) {
+  const MonoTime now = clock_.Now();
+  if (now - log_window_ > kLogWindow) {
+    if (unlogged_ > 0) log_.Info("verdicts_unlogged", {{"count", fmt::format("{}", unlogged_)}});
+    log_window_ = now;
+    logged_ = unlogged_ = 0;
+  }
+  if (++logged_ > kLinesPerWindow) {
+    ++unlogged_;
+    return;
+  }
+  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(record.duration);
+  log_.Info("verdict", {{"id", fmt::format("{}", record.id)},
+                        {"gpa", FormatAddress(record.range.start().value)},
+                        {"length", FormatAddress(record.range.length())},
+                        {"outcome", std::string(ToString(record.outcome))},
+                        {"kind", std::string(ToString(record.kind))},
+                        {"stage", std::string(ToString(record.stage))},
+                        {"errno", fmt::format("{}", record.sys_errno)},
+                        {"duration_us", fmt::format("{}", micros.count())}});
+}
+
+}  // namespace seaward::agent

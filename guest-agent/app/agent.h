@@ -1,0 +1,102 @@
+// One agent: the session, the desk and the files behind them, wired to a real machine. The loop
+// that drives it is agent_loop.h.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "guest-agent/app/machine.h"
+#include "guest-agent/app/port_keeper.h"
+#include "guest-agent/boot/early_stage.h"
+#include "guest-agent/config/agent_config.h"
+#include "guest-agent/journal/boot_log.h"
+#include "guest-agent/journal/page_journal.h"
+#include "guest-agent/session/agent_session.h"
+
+namespace seaward::agent {
+
+class Agent final : private SessionEdge {
+ public:
+  struct Environment {
+    SystemRoots roots;
+    PageSize page_size;
+    const Clock& clock;
+    const Logger& log;
+  };
+
+  // Reads what earlier agents of this boot did and what the journal knows. Fails only without a
+  // boot_id; everything else that is missing is said and worked around.
+  static Result<std::unique_ptr<Agent>> Create(const AgentConfig& config, protocol::Stage stage,
+                                               const Environment& environment);
+
+  // -1 while there is none. `port_fd` is to be watched edge-triggered (AgentPort).
+  int port_fd();
+  int watch_fd() const { return keeper_.watch_fd(); }
+
+  // A device appeared, or NextDeadline() passed, or the agent starts.
+  void LookForPort();
+  // An edge on the port: takes what arrived, at most `kReadsPerEdge` buffers.
+  void PortEvent();
+  // What is due, and one slice of retirement.
+  void Work();
+  // More to do at once.
+  bool HasWork() const { return unread_ || session_.HasWork(); }
+  std::optional<MonoTime> NextDeadline() const;
+  EarlyView View();
+  // Before the process ends.
+  void SaveJournalNow();
+
+ private:
+  struct Parts {
+    AgentIdentity identity;
+    RetirementLimits limits;
+    std::unique_ptr<PageOffliner> offliner;
+    std::unique_ptr<AttemptRecord> record;
+  };
+  static constexpr int kReadsPerEdge = 8;
+
+  Agent(const AgentConfig& config, const Environment& environment, Parts parts);
+  static Parts Prepare(const AgentConfig& config, protocol::Stage stage,
+                       const Environment& environment);
+  void Restore(const BootLog& log);
+  void ReadJournal();
+
+  bool SendFrame(std::span<const std::byte> frame) override;
+  std::uint64_t ChooseNonce() override { return RandomNumber(); }
+  std::uint64_t HardwareCorruptedBytes() override;
+  void OnLive(const protocol::HelloAck& ack) override;
+  void OnProgress(const RetirementProgress& progress) override;
+  void OnSynced() override;
+  void OnForgotten(const ByteRange& range) override;
+  void LogVerdict(const protocol::VerdictRecord& record);
+
+  AgentConfig config_;
+  SystemRoots roots_;
+  const Clock& clock_;
+  const Logger& log_;
+  protocol::Stage stage_;
+  ProcGuestMemory memory_;
+  std::unique_ptr<PageOffliner> offliner_;
+  std::unique_ptr<AttemptRecord> record_;
+  PageRetirer retirer_;
+  RetirementDesk desk_;
+  PageJournal journal_;
+  AgentSession session_;
+  PortKeeper keeper_;
+  std::array<std::byte, 8192> buffer_;
+  bool host_connected_ = false;
+  bool unread_ = false;
+  std::optional<MonoTime> save_due_;
+  // Log lines of verdicts, rate-limited.
+  MonoTime log_window_{};
+  int logged_ = 0;
+  int unlogged_ = 0;
+};
+
+}  // namespace seaward::agent

@@ -1,0 +1,34 @@
+#include "guest-agent/app/command_line.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace seaward::agent {
+namespace {
+
+Result<CommandLine> Parse(std::vector<const char*> words) {
+  return ParseCommandLine(words);
+}
+
+TEST(CommandLine, NamesTheCommandAndTheFile) {
+  const auto run = Parse({"run"});
+  EXPECT_EQ(run->command, Command::kRun);
+  EXPECT_EQ(run->config_path, "/etc/seaward/agent.yaml");
+  EXPECT_FALSE(run->config_required);
+  const auto early = Parse({"--config", "/tmp/a.yaml", "early"});
+  EXPECT_EQ(early->command, Command::kEarly);
+  EXPECT_EQ(early->config_path, "/tmp/a.yaml");
+  EXPECT_TRUE(early->config_required);
+  EXPECT_EQ(Parse({"--check-config"})->command, Command::kCheckConfig);
+  EXPECT_EQ(Parse({"--version"})->command, Command::kVersion);
+}
+
+TEST(CommandLine, RefusesWhatItDoesNotKnow) {
+  for (const std::vector<const char*>& words : std::vector<std::vector<const char*>>{
+           {}, {"walk"}, {"run", "early"}, {"run", "--config"}, {"--config", "x"}, {"run", ""}})
+    EXPECT_FALSE(Parse(words));
+}
+
+}  // namespace
+}  // namespace seaward::agent

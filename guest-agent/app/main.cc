@@ -1,0 +1,86 @@
+// seaward-agent: inside the guest, takes bad memory out of use.
+#include <unistd.h>
+
+#include <cstdio>
+#include <span>
+
+#include "guest-agent/app/agent.h"
+#include "guest-agent/app/agent_loop.h"
+#include "guest-agent/app/command_line.h"
+#include "guest-agent/app/memory_lock.h"
+
+namespace seaward::agent {
+namespace {
+
+constexpr int kOk = 0;
+constexpr int kFailed = 1;
+constexpr int kUsage = 2;
+
+yaml::Loaded<AgentConfig> ConfigFor(const CommandLine& line) {
+  if (!line.config_required && ::access(line.config_path.c_str(), F_OK) != 0) return AgentConfig{};
+  return LoadAgentConfig(line.config_path);
+}
+
+int Failed(const Logger& log, const Error& why) {
+  log.Error("failed", {{"why", why.Text()}});
+  return kFailed;
+}
+
+int Serve(const AgentConfig& config, protocol::Stage stage) {
+  StderrSink sink;
+  const Logger log(sink, config.log_level);
+  const SystemClock clock;
+  const Agent::Environment environment{SystemRoots{}, KernelPageSize(), clock, log};
+  const EarlyStage early({config.early.wait, config.early.limit}, clock.Now());
+  if (IsCrashKernel(environment.roots)) {
+    log.Info("not_running", {{"why", "this is a crash kernel"}});
+    return kOk;
+  }
+  auto stop = TakeStopSignals();
+  if (!stop) return Failed(log, stop.error());
+  auto agent = Agent::Create(config, stage, environment);
+  if (!agent) return Failed(log, agent.error());
+  auto loop = AgentLoop::Make(**agent, clock, stop->get());
+  if (!loop) return Failed(log, loop.error());
+  if (stage == protocol::Stage::kEarly) {
+    const auto end = loop->RunEarly(early);
+    if (!end) return Failed(log, end.error());
+    log.Info("early_stage_ended", {{"why", std::string(ToString(*end))}});
+    return kOk;
+  }
+  if (config.lock_memory) {
+    if (const auto locked = LockMemory(); !locked)
+      log.Warning("memory_not_locked", {{"why", locked.error().Text()}});
+  }
+  const auto ended = loop->Run();
+  (*agent)->SaveJournalNow();
+  return ended ? kOk : Failed(log, ended.error());
+}
+
+int Main(std::span<const char* const> arguments) {
+  const auto line = ParseCommandLine(arguments);
+  if (!line) {
+    std::fprintf(stderr, "seaward-agent: %s\n%s", line.error().context.c_str(),
+                 UsageText().c_str());
+    return kUsage;
+  }
+  if (line->command == Command::kHelp) return std::puts(UsageText().c_str()) < 0 ? kFailed : kOk;
+  if (line->command == Command::kVersion) return std::puts(SEAWARD_VERSION) < 0 ? kFailed : kOk;
+  const auto config = ConfigFor(*line);
+  if (!config) std::fputs(yaml::Render(config.error()).c_str(), stderr);
+  if (line->command == Command::kEarly) {
+    // Never keeps a machine from booting, and protects it with the defaults at least.
+    (void)Serve(config ? *config : AgentConfig{}, protocol::Stage::kEarly);
+    return kOk;
+  }
+  if (!config) return kUsage;
+  return line->command == Command::kCheckConfig ? kOk : Serve(*config, protocol::Stage::kRun);
+}
+
+}  // namespace
+}  // namespace seaward::agent
+
+int main(int argc, char** argv) {
+  return seaward::agent::Main(
+      std::span<const char* const>(argv, static_cast<std::size_t>(argc)).subspan(1));
+}

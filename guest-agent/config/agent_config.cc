@@ -1,0 +1,74 @@
+#include "guest-agent/config/agent_config.h"
+
+namespace seaward::agent {
+namespace {
+
+using std::chrono::milliseconds;
+using yaml::MapReader;
+
+constexpr std::pair<std::string_view, LogLevel> kLogLevelWords[] = {{"debug", LogLevel::kDebug},
+                                                                    {"info", LogLevel::kInfo},
+                                                                    {"warning", LogLevel::kWarning},
+                                                                    {"error", LogLevel::kError}};
+
+BudgetConfig ReadBudget(MapReader map) {
+  BudgetConfig budget;
+  budget.max_mib = map.Integer("max_mib", 256, {0, 1 << 20}).value;
+  budget.max_percent = map.Integer("max_percent", 10, {0, 100}).value;
+  return budget;
+}
+
+RetryConfig ReadRetry(MapReader map) {
+  RetryConfig retry;
+  retry.initial = map.Duration<milliseconds>("initial_ms", milliseconds(1000),
+                                             {milliseconds(10), milliseconds(60000)})
+                      .value;
+  const auto longest = map.Duration<milliseconds>("max_ms", milliseconds(300000),
+                                                  {milliseconds(10), milliseconds(3600000)});
+  retry.max = longest.value;
+  if (retry.max < retry.initial)
+    map.Refuse(longest.at, "'retry.max_ms' is less than 'retry.initial_ms'");
+  return retry;
+}
+
+EarlyConfig ReadEarly(MapReader map) {
+  EarlyConfig early;
+  early.wait = map.Duration<milliseconds>("wait_ms", milliseconds(500),
+                                          {milliseconds(0), milliseconds(60000)})
+                   .value;
+  const auto limit = map.Duration<milliseconds>("limit_ms", milliseconds(5000),
+                                                {milliseconds(0), milliseconds(600000)});
+  early.limit = limit.value;
+  if (early.limit < early.wait)
+    map.Refuse(limit.at, "'early.limit_ms' is less than 'early.wait_ms'");
+  return early;
+}
+
+AgentConfig Read(MapReader& top) {
+  AgentConfig config;
+  config.channel_name = top.Text("channel_name", "org.seaward.agent.0").value;
+  config.journal = top.Path("journal", "/var/lib/seaward/journal").value;
+  config.run_dir = top.Path("run_dir", "/run/seaward").value;
+  config.log_level = top.Choice<LogLevel>("log_level", kLogLevelWords, LogLevel::kInfo).value;
+  config.lock_memory = top.Flag("lock_memory", true).value;
+  config.budget = ReadBudget(top.Map("budget"));
+  config.retry = ReadRetry(top.Map("retry"));
+  config.early = ReadEarly(top.Map("early"));
+  return config;
+}
+
+}  // namespace
+
+yaml::Loaded<AgentConfig> LoadAgentConfig(const std::string& path) {
+  return yaml::LoadFile<AgentConfig>(path, Read);
+}
+
+yaml::Loaded<AgentConfig> ParseAgentConfig(const std::string& file, std::string_view text) {
+  return yaml::Load<AgentConfig>(file, text, Read);
+}
+
+std::vector<yaml::KeySpec> DescribeAgentConfig() {
+  return yaml::DescribeKeys([](MapReader& top) { Read(top); });
+}
+
+}  // namespace seaward::agent

@@ -1,0 +1,52 @@
+// agent.yaml, validated. Keys, units and defaults: docs/CONTRACT.md, which a test checks against
+// DescribeAgentConfig().
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "base/yaml/diagnostic.h"
+#include "base/yaml/map_reader.h"
+
+namespace seaward::agent {
+
+inline constexpr std::string_view kDefaultConfigPath = "/etc/seaward/agent.yaml";
+
+struct BudgetConfig {
+  std::uint64_t max_mib = 256;
+  std::uint64_t max_percent = 10;  // of System RAM; the smaller of both counts
+};
+
+struct RetryConfig {
+  std::chrono::milliseconds initial{1000};
+  std::chrono::milliseconds max{300000};
+};
+
+struct EarlyConfig {
+  std::chrono::milliseconds wait{500};    // for the host's first word
+  std::chrono::milliseconds limit{5000};  // for everything, once the host has spoken
+};
+
+struct AgentConfig {
+  std::string channel_name = "org.seaward.agent.0";
+  std::string journal = "/var/lib/seaward/journal";
+  std::string run_dir = "/run/seaward";
+  LogLevel log_level = LogLevel::kInfo;
+  bool lock_memory = true;
+  BudgetConfig budget;
+  RetryConfig retry;
+  EarlyConfig early;
+};
+
+// The file at `path`, or everything that is wrong with it.
+yaml::Loaded<AgentConfig> LoadAgentConfig(const std::string& path);
+yaml::Loaded<AgentConfig> ParseAgentConfig(const std::string& file, std::string_view text);
+
+// Every key that agent.yaml accepts.
+std::vector<yaml::KeySpec> DescribeAgentConfig();
+
+}  // namespace seaward::agent
