@@ -52,6 +52,13 @@ TEST(Uuid, RoundTripsAndRefusesMisplacedHyphens) {
   EXPECT_FALSE(ParseUuid("c7a5fdbd"));
 }
 
+TEST(Uuid, RandomOnesDifferAndSayTheirVersion) {
+  const std::string text = FormatUuid(RandomUuid());
+  EXPECT_EQ(text[14], '4');
+  EXPECT_NE(std::string_view("89ab").find(text[19]), std::string_view::npos);
+  EXPECT_NE(RandomUuid(), RandomUuid());
+}
+
 TEST(ByteReader, StaysBadAfterAnOverrun) {
   const std::array<std::byte, 3> bytes{std::byte{1}, std::byte{2}, std::byte{3}};
   ByteReader reader(bytes);

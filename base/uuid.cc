@@ -1,6 +1,10 @@
 #include "base/uuid.h"
 
 #include <fmt/format.h>
+#include <sys/random.h>
+
+#include <cerrno>
+#include <cstdlib>
 
 namespace seaward {
 namespace {
@@ -17,6 +21,16 @@ int HexDigit(char c) {
 }
 
 }  // namespace
+
+Uuid RandomUuid() {
+  Uuid uuid;
+  // 16 bytes come whole or not at all (getrandom(2)).
+  while (::getrandom(uuid.bytes.data(), uuid.bytes.size(), 0) < 0)
+    if (errno != EINTR) std::abort();
+  uuid.bytes[6] = (uuid.bytes[6] & std::byte{0x0f}) | std::byte{0x40};
+  uuid.bytes[8] = (uuid.bytes[8] & std::byte{0x3f}) | std::byte{0x80};
+  return uuid;
+}
 
 std::string FormatUuid(const Uuid& uuid) {
   std::string text;

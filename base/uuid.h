@@ -18,6 +18,8 @@ struct Uuid {
   bool IsNil() const { return *this == Uuid{}; }
 };
 
+// Version 4, from the kernel's random numbers.
+Uuid RandomUuid();
 // 8-4-4-4-12, lower case.
 std::string FormatUuid(const Uuid& uuid);
 // Upper or lower case, with hyphens.

@@ -1,0 +1,135 @@
+#include "host-notifier/ledger/incarnation_table.h"
+
+namespace seaward::ledger {
+namespace {
+
+std::int64_t Ns(WallTime time) {
+  return time.time_since_epoch().count();
+}
+
+Result<std::vector<Uuid>> Ids(Query& q) {
+  std::vector<Uuid> ids;
+  for (;;) {
+    const Result<bool> more = q.Next();
+    if (!more) return tl::unexpected<Error>(more.error());
+    if (!*more) return ids;
+    ids.push_back(q.Id(0));
+  }
+}
+
+}  // namespace
+
+Status IncarnationTable::RememberVm(const VmIdentity& vm) {
+  return Query(db_,
+               "INSERT INTO vm(uuid, name) VALUES(?, ?) "
+               "ON CONFLICT(uuid) DO UPDATE SET name = excluded.name",
+               vm.uuid, vm.name)
+      .Run();
+}
+
+Result<std::optional<Uuid>> IncarnationTable::Continue(const Uuid& vm, const ProcessIdentity& vmm) {
+  Query find(db_,
+             "SELECT id, ended_wall_ns IS NOT NULL FROM incarnation "
+             "WHERE vm = ? AND pid = ? AND start_time = ? AND host_boot = ?",
+             vm, static_cast<std::int64_t>(vmm.pid), vmm.start_ticks, host_boot_);
+  const Result<bool> found = find.Next();
+  if (!found) return tl::unexpected<Error>(found.error());
+  if (!*found) return std::optional<Uuid>();
+  const Uuid id = find.Id(0);
+  if (find.Signed(1) == 0) return std::optional<Uuid>(id);
+  Query reopen(db_, "UPDATE incarnation SET ended_wall_ns = NULL WHERE id = ?", id);
+  if (auto done = reopen.Run(); !done) return Forward(done);
+  if (auto done = Apply(id, PageEvent::kIncarnationContinues, std::nullopt); !done)
+    return Forward(done);
+  return std::optional<Uuid>(id);
+}
+
+Result<Uuid> IncarnationTable::Insert(const Uuid& vm, const ProcessIdentity& vmm) {
+  const Uuid id = RandomUuid();
+  Query insert(db_,
+               "INSERT INTO incarnation(id, vm, host_boot, pid, start_time, began_wall_ns) "
+               "VALUES(?, ?, ?, ?, ?, ?)",
+               id, vm, host_boot_, static_cast<std::int64_t>(vmm.pid), vmm.start_ticks, Ns(now_));
+  if (auto done = insert.Run(); !done) return Forward(done);
+  return id;
+}
+
+Status IncarnationTable::End(const Uuid& incarnation) {
+  Query end(db_, "UPDATE incarnation SET ended_wall_ns = ? WHERE id = ? AND ended_wall_ns IS NULL",
+            Ns(now_), incarnation);
+  if (auto done = end.Run(); !done) return done;
+  return Apply(incarnation, PageEvent::kIncarnationEnds, std::nullopt);
+}
+
+Status IncarnationTable::EndOthers(const Uuid& vm, const Uuid& except) {
+  Query open(db_, "SELECT id FROM incarnation WHERE vm = ? AND id <> ? AND ended_wall_ns IS NULL",
+             vm, except);
+  auto ids = Ids(open);
+  if (!ids) return Forward(ids);
+  for (const Uuid& id : *ids)
+    if (auto done = End(id); !done) return done;
+  return {};
+}
+
+Status IncarnationTable::EndOtherHostBoots() {
+  Query open(db_, "SELECT id FROM incarnation WHERE host_boot <> ? AND ended_wall_ns IS NULL",
+             host_boot_);
+  auto ids = Ids(open);
+  if (!ids) return Forward(ids);
+  for (const Uuid& id : *ids)
+    if (auto done = End(id); !done) return done;
+  return Query(db_,
+               "UPDATE page SET host_retired = ?1 WHERE host_retired = ?2 AND incarnation IN "
+               "(SELECT id FROM incarnation WHERE host_boot <> ?3)",
+               ToString(HostRetired::kNo), ToString(HostRetired::kPending), host_boot_)
+      .Run();
+}
+
+Result<bool> IncarnationTable::BeginBoot(const Uuid& incarnation, const Uuid& boot) {
+  Query update(db_,
+               "UPDATE incarnation SET boot = ?2, boots = boots + 1 "
+               "WHERE id = ?1 AND (boot IS NULL OR boot <> ?2)",
+               incarnation, boot);
+  if (auto done = update.Run(); !done) return Forward(done);
+  if (db_.Changes() == 0) return false;
+  if (auto done = Apply(incarnation, PageEvent::kNewBoot, false); !done) return Forward(done);
+  if (auto done = Apply(incarnation, PageEvent::kNewBootForgets, true); !done) return Forward(done);
+  Query prune(db_,
+              "DELETE FROM verdict WHERE page IN (SELECT id FROM page WHERE incarnation = ?1) AND "
+              "boots <= (SELECT boots FROM incarnation WHERE id = ?1) - ?2",
+              incarnation, limits_.verdict_boots_kept);
+  if (auto done = prune.Run(); !done) return Forward(done);
+  return true;
+}
+
+Status IncarnationTable::DropOld(const Uuid& vm) {
+  Query drop(db_,
+             "DELETE FROM incarnation WHERE vm = ?1 AND ended_wall_ns IS NOT NULL AND id NOT IN "
+             "(SELECT id FROM incarnation WHERE vm = ?1 ORDER BY began_wall_ns DESC LIMIT ?2)",
+             vm, limits_.incarnations_per_vm);
+  if (auto done = drop.Run(); !done) return done;
+  if (db_.Changes() == 0) return {};
+  return Query(db_,
+               "UPDATE vm SET event_rows = (SELECT count(*) FROM event e JOIN incarnation i "
+               "ON i.id = e.incarnation WHERE i.vm = ?1) WHERE uuid = ?1",
+               vm)
+      .Run();
+}
+
+// One UPDATE for each life that the table moves. No target of a bulk event is moved again by the
+// same event (PageLife.BulkEventsReachTheirEndAtOnce), so the order of the updates does not matter.
+Status IncarnationTable::Apply(const Uuid& incarnation, PageEvent event,
+                               std::optional<bool> predicted) {
+  for (const PageLife life : kAllPageLives) {
+    const auto next = Advance(life, event);
+    if (!next || *next == life) continue;
+    Query update(db_,
+                 "UPDATE page SET life = ?1 WHERE incarnation = ?2 AND life = ?3 "
+                 "AND (?4 IS NULL OR (evidence = 'predicted') = ?4)",
+                 ToString(*next), incarnation, ToString(life), predicted);
+    if (auto done = update.Run(); !done) return done;
+  }
+  return {};
+}
+
+}  // namespace seaward::ledger

@@ -1,0 +1,320 @@
+#include "host-notifier/ledger/ledger.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "host-notifier/ledger/ledger_file.h"
+#include "host-notifier/ledger/verdict_table.h"
+
+namespace seaward::ledger {
+namespace {
+
+using protocol::Evidence;
+using protocol::PoisonEntry;
+using protocol::VerdictRecord;
+
+std::int64_t Ns(MonoTime time) {
+  return time.time_since_epoch().count();
+}
+std::int64_t Ns(WallTime time) {
+  return time.time_since_epoch().count();
+}
+
+int Strength(Evidence evidence) {
+  switch (evidence) {
+    case Evidence::kPredicted:
+      return 0;
+    case Evidence::kLatent:
+      return 1;
+    case Evidence::kConsumed:
+      return 2;
+  }
+  return 2;
+}
+
+// Corrected errors alone do not take a frame from the host.
+HostRetired FirstHostState(Evidence evidence, std::optional<PageFrame> frame) {
+  return frame && evidence != Evidence::kPredicted ? HostRetired::kPending : HostRetired::kNo;
+}
+
+// The granules of `event`, when it has a place that a page row can hold.
+std::optional<ByteRange> PlaceOf(const PoisonEvent& event) {
+  constexpr auto kTop = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  if (!event.range || event.range->last() > kTop) return std::nullopt;
+  const ByteRange range = event.range->AlignedTo(kPoisonGranule);
+  return range.length() <= kMaxRangeBytes ? std::optional(range) : std::nullopt;
+}
+
+Result<std::uint64_t> OneNumber(Query& q) {
+  const Result<bool> found = q.Next();
+  if (!found) return tl::unexpected<Error>(found.error());
+  return *found ? q.Unsigned(0) : 0;
+}
+
+}  // namespace
+
+Ledger::Ledger(Database db, UniqueFd lock, const Uuid& host_boot, const Clock& clock,
+               const LedgerLimits& limits)
+    : db_(std::move(db)),
+      lock_(std::move(lock)),
+      host_boot_(host_boot),
+      clock_(clock),
+      limits_(limits) {}
+
+IncarnationTable Ledger::Incarnations() {
+  return {db_, host_boot_, clock_.WallNow(), limits_};
+}
+
+Result<Ledger::Opened> Ledger::Open(const std::string& path, const Uuid& host_boot,
+                                    const Clock& clock, const LedgerLimits& limits) {
+  auto file = OpenLedgerFile(path, clock.WallNow());
+  if (!file) return Forward(file);
+  Opened opened;
+  opened.ledger.reset(
+      new Ledger(std::move(file->database), std::move(file->lock), host_boot, clock, limits));
+  opened.set_aside = std::move(file->set_aside);
+  opened.why = std::move(file->why);
+  Ledger& ledger = *opened.ledger;
+  auto done = ledger.InOneCommit([&] { return ledger.Incarnations().EndOtherHostBoots(); });
+  if (!done) return Forward(done);
+  return opened;
+}
+
+Status Ledger::InOneCommit(const std::function<Status()>& work) {
+  auto transaction = Transaction::Begin(db_);
+  if (!transaction) return Forward(transaction);
+  if (auto done = work(); !done) return done;
+  return transaction->Commit();
+}
+
+Result<std::uint64_t> Ledger::ReservePageIds(std::uint32_t count) {
+  std::uint64_t first = 0;
+  auto done = InOneCommit([&]() -> Status {
+    Query last(db_, "SELECT seq FROM sqlite_sequence WHERE name = 'page'");
+    const auto used = last.Next();
+    if (!used) return tl::unexpected<Error>(used.error());
+    first = (*used ? last.Unsigned(0) : 0) + 1;
+    const char* sql = *used ? "UPDATE sqlite_sequence SET seq = ? WHERE name = 'page'"
+                            : "INSERT INTO sqlite_sequence(seq, name) VALUES(?, 'page')";
+    return Query(db_, sql, first + count - 1).Run();
+  });
+  if (!done) return Forward(done);
+  return first;
+}
+
+Result<RecordedEvent> Ledger::RecordEvent(const Uuid& incarnation, const PoisonEvent& event,
+                                          std::optional<PageFrame> host_frame,
+                                          std::optional<std::uint64_t> page_id) {
+  RecordedEvent recorded;
+  auto done = InOneCommit([&]() -> Status {
+    if (const auto range = PlaceOf(event)) {
+      auto page = RecordPage(incarnation, event, *range, host_frame, page_id);
+      if (!page) return Forward(page);
+      recorded = *page;
+    }
+    const auto page = recorded.entry ? std::optional(recorded.entry->id) : std::nullopt;
+    if (auto inserted = InsertEvent(incarnation, event, page); !inserted) return inserted;
+    return PruneEvents(incarnation);
+  });
+  if (!done) return Forward(done);
+  return recorded;
+}
+
+Result<RecordedEvent> Ledger::RecordPage(const Uuid& incarnation, const PoisonEvent& event,
+                                         const ByteRange& range,
+                                         std::optional<PageFrame> host_frame,
+                                         std::optional<std::uint64_t> page_id) {
+  // No row is longer than kMaxRangeBytes, so one that holds the range begins in this window.
+  const std::int64_t start = static_cast<std::int64_t>(range.start().value);
+  Query known(db_,
+              "SELECT id FROM page WHERE incarnation = ?1 AND gpa <= ?2 AND gpa >= ?2 - ?4 "
+              "AND gpa + length >= ?2 + ?3 AND life NOT IN ('cleared', 'closed') "
+              "ORDER BY length LIMIT 1",
+              incarnation, start, range.length(), kMaxRangeBytes);
+  const auto id = OneNumber(known);
+  if (!id) return tl::unexpected<Error>(id.error());
+  return *id != 0 ? RepeatPage(*id, event, host_frame)
+                  : InsertPage(incarnation, event, range, host_frame, page_id);
+}
+
+Result<RecordedEvent> Ledger::RepeatPage(std::uint64_t id, const PoisonEvent& event,
+                                         std::optional<PageFrame> host_frame) {
+  const auto page = View().Page(id);
+  if (!page) return tl::unexpected<Error>(page.error());
+  RecordedEvent recorded{.entry = page->Entry()};
+  recorded.evidence_raised = Strength(event.evidence) > Strength(page->evidence);
+  if (recorded.evidence_raised) recorded.entry->evidence = event.evidence;
+  const auto frame = page->host_frame ? page->host_frame : host_frame;
+  const HostRetired host = page->host_retired == HostRetired::kNo
+                               ? FirstHostState(recorded.entry->evidence, frame)
+                               : page->host_retired;
+  const auto number = frame ? std::optional(frame->number) : std::nullopt;
+  Query update(db_,
+               "UPDATE page SET event_count = event_count + ?2, last_wall_ns = ?3, evidence = ?4, "
+               "host_frame = ?5, host_retired = ?6 WHERE id = ?1",
+               id, event.count, Ns(event.wall), ToString(recorded.entry->evidence), number,
+               ToString(host));
+  if (auto done = update.Run(); !done) return Forward(done);
+  return recorded;
+}
+
+Result<RecordedEvent> Ledger::InsertPage(const Uuid& incarnation, const PoisonEvent& event,
+                                         const ByteRange& range,
+                                         std::optional<PageFrame> host_frame,
+                                         std::optional<std::uint64_t> page_id) {
+  Query count(db_, "SELECT count(*) FROM page WHERE incarnation = ?", incarnation);
+  const auto pages = OneNumber(count);
+  if (!pages) return tl::unexpected<Error>(pages.error());
+  if (*pages >= limits_.pages_per_incarnation)
+    return RecordedEvent{.entry = std::nullopt, .limit_reached = true};
+  const auto number = host_frame ? std::optional(host_frame->number) : std::nullopt;
+  Query insert(db_,
+               "INSERT INTO page(id, incarnation, gpa, length, evidence, life, event_count, "
+               "first_mono_ns, first_wall_ns, last_wall_ns, first_boots, host_frame, host_retired) "
+               "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, boots, ?10, ?11 "
+               "FROM incarnation WHERE id = ?2",
+               page_id, incarnation, range.start().value, range.length(), ToString(event.evidence),
+               ToString(PageLife::kReported), event.count, Ns(event.when), Ns(event.wall), number,
+               ToString(FirstHostState(event.evidence, host_frame)));
+  if (auto done = insert.Run(); !done) return Forward(done);
+  if (db_.Changes() == 0) return Fail(ErrorCode::kInvalid, "ledger: no such incarnation");
+  const auto id = static_cast<std::uint64_t>(db_.LastRowId());
+  return RecordedEvent{.entry = PoisonEntry{id, range, event.evidence, false}, .is_new = true};
+}
+
+Status Ledger::InsertEvent(const Uuid& incarnation, const PoisonEvent& event,
+                           std::optional<std::uint64_t> page) {
+  const auto gpa = event.range ? std::optional(event.range->start().value) : std::nullopt;
+  const auto length = event.range ? std::optional(event.range->length()) : std::nullopt;
+  const auto gva = event.gva ? std::optional(event.gva->value) : std::nullopt;
+  return Query(db_,
+               "INSERT INTO event(incarnation, page, source, location, access, severity, evidence, "
+               "gpa, length, gva, flags, esr, raw_gva, raw_gpa, hva, vcpu, count, mono_ns, "
+               "wall_ns) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+               incarnation, page, ToString(event.source), ToString(event.location),
+               ToString(event.access), ToString(event.severity), ToString(event.evidence), gpa,
+               length, gva, event.flags, event.esr, event.raw_gva, event.raw_gpa, event.hva.value,
+               event.vcpu, event.count, Ns(event.when), Ns(event.wall))
+      .Run();
+}
+
+Status Ledger::PruneEvents(const Uuid& incarnation) {
+  Query counted(db_,
+                "UPDATE vm SET event_rows = event_rows + 1 WHERE uuid = (SELECT vm FROM "
+                "incarnation WHERE id = ?) RETURNING event_rows",
+                incarnation);
+  const auto rows = OneNumber(counted);
+  if (!rows) return tl::unexpected<Error>(rows.error());
+  if (*rows <= limits_.event_rows_per_vm) return {};
+  Query prune(db_,
+              "DELETE FROM event WHERE id IN (SELECT e.id FROM event e JOIN incarnation i ON i.id "
+              "= e.incarnation WHERE i.vm = (SELECT vm FROM incarnation WHERE id = ?1) "
+              "ORDER BY e.id LIMIT ?2)",
+              incarnation, limits_.event_prune_lot);
+  if (auto done = prune.Run(); !done) return done;
+  const int deleted = db_.Changes();
+  return Query(db_,
+               "UPDATE vm SET event_rows = event_rows - ?2, events_pruned = events_pruned + ?2 "
+               "WHERE uuid = (SELECT vm FROM incarnation WHERE id = ?1)",
+               incarnation, deleted)
+      .Run();
+}
+
+Result<PageRow> Ledger::RecordVerdict(const Uuid& incarnation, const Uuid& boot,
+                                      const VerdictRecord& record, MonoTime received) {
+  Result<PageRow> page = Fail(ErrorCode::kInvalid, "");
+  auto done = InOneCommit([&]() -> Status {
+    auto life = View().Incarnation(incarnation);
+    if (!life) return Forward(life);
+    if (!*life || (*life)->boot != boot)
+      return Fail(ErrorCode::kInvalid, "a verdict of another boot: " + FormatUuid(boot));
+    page = View().Page(record.id);
+    if (!page && page.error().code != ErrorCode::kNotFound) return Forward(page);
+    if (!page || page->incarnation != incarnation || !page->range.Overlaps(record.range))
+      return Fail(ErrorCode::kInvalid,
+                  fmt::format("a verdict on entry {} at {}: not this VM's", record.id,
+                              FormatAddress(record.range.start().value)));
+    VerdictTable verdicts(db_, clock_.WallNow(), limits_);
+    if (auto stored = verdicts.Store(*page, **life, record, received); !stored) return stored;
+    if (auto settled = verdicts.Settle(*page, **life, received); !settled) return settled;
+    page = View().Page(record.id);
+    if (!page) return Forward(page);
+    return {};
+  });
+  if (!done) return Forward(done);
+  return page;
+}
+
+Result<OpenedIncarnation> Ledger::BeginIncarnation(const VmIdentity& vm,
+                                                   const ProcessIdentity& vmm) {
+  OpenedIncarnation opened;
+  auto done = InOneCommit([&]() -> Status {
+    IncarnationTable table = Incarnations();
+    if (auto known = table.RememberVm(vm); !known) return known;
+    auto id = table.Continue(vm.uuid, vmm);
+    if (!id) return Forward(id);
+    opened.is_new = !*id;
+    if (opened.is_new) {
+      auto fresh = table.Insert(vm.uuid, vmm);
+      if (!fresh) return Forward(fresh);
+      *id = *fresh;
+    }
+    opened.id = **id;
+    if (auto ended = table.EndOthers(vm.uuid, opened.id); !ended) return ended;
+    return table.DropOld(vm.uuid);
+  });
+  if (!done) return Forward(done);
+  return opened;
+}
+
+Status Ledger::EndIncarnation(const Uuid& incarnation) {
+  return InOneCommit([&] { return Incarnations().End(incarnation); });
+}
+
+Result<bool> Ledger::BeginBoot(const Uuid& incarnation, const Uuid& boot) {
+  Result<bool> is_new = false;
+  auto done = InOneCommit([&]() -> Status {
+    is_new = Incarnations().BeginBoot(incarnation, boot);
+    if (!is_new) return Forward(is_new);
+    return {};
+  });
+  if (!done) return Forward(done);
+  return is_new;
+}
+
+Status Ledger::Move(std::span<const std::uint64_t> pages, PageEvent event) {
+  return InOneCommit([&]() -> Status {
+    for (const std::uint64_t id : pages) {
+      auto page = View().Page(id);
+      if (!page) return Forward(page);
+      const auto next = Advance(page->life, event);
+      if (!next || *next == page->life) continue;
+      Query update(db_, "UPDATE page SET life = ? WHERE id = ?", ToString(*next), id);
+      if (auto done = update.Run(); !done) return done;
+    }
+    return {};
+  });
+}
+
+Status Ledger::RecordDelivered(std::span<const std::uint64_t> pages) {
+  return Move(pages, PageEvent::kDelivered);
+}
+
+Status Ledger::ClearPages(std::span<const std::uint64_t> pages) {
+  return Move(pages, PageEvent::kClear);
+}
+
+Status Ledger::RecordHostRetirement(std::uint64_t page, HostRetired state, int host_errno) {
+  return InOneCommit([&]() -> Status {
+    Query update(db_, "UPDATE page SET host_retired = ?, host_errno = ? WHERE id = ?",
+                 ToString(state), host_errno, page);
+    if (auto done = update.Run(); !done) return done;
+    if (db_.Changes() == 0)
+      return Fail(ErrorCode::kInvalid, fmt::format("no page has the id {}", page));
+    return {};
+  });
+}
+
+}  // namespace seaward::ledger

@@ -1,0 +1,119 @@
+// The durable record of every bad page: SQLite in WAL mode with synchronous=FULL. What a call
+// acknowledges survives kill -9 and a power cut.
+//
+// One thread at a time (the ledger thread); every call is one short transaction. Errors:
+//   kNoSpace  the disk is full. Nothing of the call was recorded; the caller keeps what it holds
+//             and calls again later. The ledger itself stays usable.
+//   kCorrupt  the file fails its checks while open. Open it anew: that sets it aside.
+//   kLimit    a bound of ledger_limits.h: nothing was recorded, and trying again is of no use.
+//   kInvalid  the call contradicts the ledger (an unknown id, a stale boot): nothing was recorded.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "host-notifier/ledger/incarnation_table.h"
+#include "host-notifier/ledger/ledger_limits.h"
+#include "host-notifier/ledger/ledger_rows.h"
+#include "host-notifier/ledger/ledger_view.h"
+#include "host-notifier/ledger/sqlite.h"
+
+namespace seaward::ledger {
+
+struct OpenedIncarnation {
+  Uuid id;
+  bool is_new = false;
+};
+
+struct RecordedEvent {
+  // What the guest is to hear; none when the event has no place, or the limit is reached.
+  std::optional<protocol::PoisonEntry> entry;
+  bool is_new = false;           // the first event of this page
+  bool evidence_raised = false;  // predicted before, worse now: deliver again
+  bool limit_reached = false;    // of pages (ledger_limits.h): recorded as an event only
+};
+
+class Ledger {
+ public:
+  struct Opened;
+
+  // `host_boot`: /proc/sys/kernel/random/boot_id of the host; incarnations of another host boot are
+  // ended. Takes a lock beside the file: kBusy while another notifier has it. A corrupt file is
+  // renamed to PATH.corrupt-SECONDS (with its WAL) and a new ledger begun: Opened::set_aside says
+  // so, the caller says it loudly. kUnsupported for a newer schema, which is left alone.
+  static Result<Opened> Open(const std::string& path, const Uuid& host_boot, const Clock& clock,
+                             const LedgerLimits& limits = {});
+
+  // The incarnation of this process; ends every other one of the VM that is still open. The same
+  // process again is the same incarnation, even when it was ended by mistake.
+  Result<OpenedIncarnation> BeginIncarnation(const VmIdentity& vm, const ProcessIdentity& vmm);
+  // The memory is gone: its pages are closed. Frames still pending stay so.
+  Status EndIncarnation(const Uuid& incarnation);
+
+  // Ids for pages which do not exist yet, so that an entry can be sent before its row is in.
+  // Reserved ids are never given again. Returns the first of `count`.
+  Result<std::uint64_t> ReservePageIds(std::uint32_t count);
+
+  // Records the event and, when it is located, its page: a known page that holds the range, or a
+  // new one under `page_id` (nullopt: the ledger chooses).
+  Result<RecordedEvent> RecordEvent(const Uuid& incarnation, const PoisonEvent& event,
+                                    std::optional<PageFrame> host_frame,
+                                    std::optional<std::uint64_t> page_id = std::nullopt);
+
+  // These entries were written to the guest's channel.
+  Status RecordDelivered(std::span<const std::uint64_t> pages);
+
+  // True when this boot is new to the incarnation's newest: its pages are to be replayed.
+  Result<bool> BeginBoot(const Uuid& incarnation, const Uuid& boot);
+
+  // `received`: when the record arrived; exposure ends there. Parts of an entry add up; the page
+  // changes its life when all of it is answered. Returns the page as it is now.
+  Result<PageRow> RecordVerdict(const Uuid& incarnation, const Uuid& boot,
+                                const protocol::VerdictRecord& record, MonoTime received);
+
+  Status RecordHostRetirement(std::uint64_t page, HostRetired state, int host_errno);
+  // Healed: no longer wanted in this incarnation.
+  Status ClearPages(std::span<const std::uint64_t> pages);
+
+  // Reading. Valid as long as the ledger.
+  LedgerView View() { return LedgerView(db_, host_boot_); }
+
+ private:
+  Ledger(Database db, UniqueFd lock, const Uuid& host_boot, const Clock& clock,
+         const LedgerLimits& limits);
+  IncarnationTable Incarnations();
+  Status InOneCommit(const std::function<Status()>& work);
+  Result<RecordedEvent> RecordPage(const Uuid& incarnation, const PoisonEvent& event,
+                                   const ByteRange& range, std::optional<PageFrame> host_frame,
+                                   std::optional<std::uint64_t> page_id);
+  Result<RecordedEvent> RepeatPage(std::uint64_t id, const PoisonEvent& event,
+                                   std::optional<PageFrame> host_frame);
+  Result<RecordedEvent> InsertPage(const Uuid& incarnation, const PoisonEvent& event,
+                                   const ByteRange& range, std::optional<PageFrame> host_frame,
+                                   std::optional<std::uint64_t> page_id);
+  Status InsertEvent(const Uuid& incarnation, const PoisonEvent& event,
+                     std::optional<std::uint64_t> page);
+  Status PruneEvents(const Uuid& incarnation);
+  Status Move(std::span<const std::uint64_t> pages, PageEvent event);
+
+  Database db_;
+  UniqueFd lock_;
+  Uuid host_boot_;
+  const Clock& clock_;
+  LedgerLimits limits_;
+};
+
+struct Ledger::Opened {
+  std::unique_ptr<Ledger> ledger;
+  std::optional<std::string> set_aside;  // where the corrupt file is now
+  std::string why;                       // what was wrong with it
+};
+
+}  // namespace seaward::ledger

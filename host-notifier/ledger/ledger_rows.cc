@@ -1,0 +1,19 @@
+#include "host-notifier/ledger/ledger_rows.h"
+
+namespace seaward::ledger {
+
+std::string_view ToString(HostRetired state) {
+  switch (state) {
+    case HostRetired::kNo:
+      return "no";
+    case HostRetired::kPending:
+      return "pending";
+    case HostRetired::kYes:
+      return "yes";
+    case HostRetired::kRefused:
+      return "refused";
+  }
+  return "";
+}
+
+}  // namespace seaward::ledger

@@ -1,0 +1,92 @@
+// What the ledger knows, as values.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/process_identity.h"
+#include "base/units.h"
+#include "base/uuid.h"
+#include "host-notifier/classify/poison_event.h"
+#include "host-notifier/ledger/page_life.h"
+#include "protocol/messages.h"
+
+namespace seaward::ledger {
+
+// Whether the frame behind a page was taken away from the host's allocator.
+enum class HostRetired {
+  kNo,       // the frame is unknown, must not be retired, or belongs to an earlier host boot
+  kPending,  // to be done; when: hostpage
+  kYes,
+  kRefused,  // the host kernel said no
+};
+std::string_view ToString(HostRetired state);
+
+struct VmIdentity {
+  Uuid uuid;
+  std::string name;
+};
+
+struct VmRow {
+  VmIdentity vm;
+  std::uint64_t events_pruned = 0;  // older event rows that made room for newer ones
+};
+
+struct IncarnationRow {
+  Uuid id;
+  VmIdentity vm;
+  ProcessIdentity vmm;
+  WallTime began;
+  std::optional<WallTime> ended;
+  std::optional<Uuid> boot;  // the guest's newest boot_id
+  std::uint32_t boots = 0;   // boot sessions seen
+};
+
+struct PageRow {
+  std::uint64_t id = 0;  // PoisonEntry.id
+  VmIdentity vm;
+  Uuid incarnation;
+  ByteRange range = ByteRange::Granule({});
+  protocol::Evidence evidence = protocol::Evidence::kConsumed;
+  PageLife life = PageLife::kReported;
+  std::uint64_t event_count = 0;
+  WallTime first_seen;
+  WallTime last_seen;
+  bool replay = false;  // known from an earlier boot of this incarnation
+  std::optional<PageFrame> host_frame;
+  HostRetired host_retired = HostRetired::kNo;
+  int host_errno = 0;
+  // Of the newest verdict that covers the page, this boot's or an earlier one's.
+  std::optional<protocol::Outcome> outcome;
+  protocol::PageKind kind = protocol::PageKind::kUnknown;
+  std::optional<protocol::Stage> stage;
+  int sys_errno = 0;
+  // From the first exit to the first verdict `retired`; none before it.
+  std::optional<std::chrono::nanoseconds> exposure;
+
+  protocol::PoisonEntry Entry() const { return {id, range, evidence, replay}; }
+};
+
+struct EventRow {
+  std::uint64_t id = 0;
+  VmIdentity vm;
+  Uuid incarnation;
+  std::optional<std::uint64_t> page;
+  PoisonEvent event;
+};
+
+// A page whose frame waits for retirement in the host.
+struct PendingFrame {
+  std::uint64_t page = 0;
+  VmIdentity vm;
+  Uuid incarnation;
+  PageFrame frame;
+  PageLife life = PageLife::kReported;
+  bool vm_ended = false;
+};
+
+}  // namespace seaward::ledger

@@ -1,0 +1,139 @@
+#include "host-notifier/ledger/schema.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace seaward::ledger {
+namespace {
+
+// Times: *_mono_ns CLOCK_MONOTONIC of the host boot, *_wall_ns Unix time. Addresses: 64-bit
+// patterns in SQLite's signed integers. UUIDs: text.
+constexpr Migration kVersion1 = R"(-- version 1
+CREATE TABLE vm(
+  uuid TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  event_rows INTEGER NOT NULL DEFAULT 0,
+  events_pruned INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE incarnation(
+  id TEXT PRIMARY KEY,
+  vm TEXT NOT NULL REFERENCES vm(uuid) ON DELETE CASCADE,
+  host_boot TEXT NOT NULL,
+  pid INTEGER NOT NULL,
+  start_time INTEGER NOT NULL,
+  began_wall_ns INTEGER NOT NULL,
+  ended_wall_ns INTEGER,
+  boot TEXT,
+  boots INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX incarnation_of_vm ON incarnation(vm, began_wall_ns);
+CREATE TABLE page(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  incarnation TEXT NOT NULL REFERENCES incarnation(id) ON DELETE CASCADE,
+  gpa INTEGER NOT NULL,
+  length INTEGER NOT NULL,
+  evidence TEXT NOT NULL,
+  life TEXT NOT NULL,
+  event_count INTEGER NOT NULL,
+  first_mono_ns INTEGER NOT NULL,
+  first_wall_ns INTEGER NOT NULL,
+  last_wall_ns INTEGER NOT NULL,
+  first_boots INTEGER NOT NULL,
+  host_frame INTEGER,
+  host_retired TEXT NOT NULL,
+  host_errno INTEGER NOT NULL DEFAULT 0,
+  outcome TEXT,
+  kind TEXT,
+  stage TEXT,
+  sys_errno INTEGER NOT NULL DEFAULT 0,
+  exposure_ns INTEGER
+) STRICT;
+CREATE INDEX page_of_incarnation ON page(incarnation, gpa);
+CREATE TABLE event(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  incarnation TEXT NOT NULL REFERENCES incarnation(id) ON DELETE CASCADE,
+  page INTEGER REFERENCES page(id) ON DELETE SET NULL,
+  source TEXT NOT NULL,
+  location TEXT NOT NULL,
+  access TEXT NOT NULL,
+  severity TEXT NOT NULL,
+  evidence TEXT NOT NULL,
+  gpa INTEGER,
+  length INTEGER,
+  gva INTEGER,
+  flags INTEGER NOT NULL,
+  esr INTEGER NOT NULL,
+  raw_gva INTEGER NOT NULL,
+  raw_gpa INTEGER NOT NULL,
+  hva INTEGER NOT NULL,
+  vcpu INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  mono_ns INTEGER NOT NULL,
+  wall_ns INTEGER NOT NULL
+) STRICT;
+CREATE INDEX event_of_incarnation ON event(incarnation, id);
+CREATE INDEX event_of_page ON event(page);
+CREATE TABLE verdict(
+  page INTEGER NOT NULL REFERENCES page(id) ON DELETE CASCADE,
+  boots INTEGER NOT NULL,
+  boot TEXT NOT NULL,
+  gpa INTEGER NOT NULL,
+  length INTEGER NOT NULL,
+  outcome TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  stage TEXT NOT NULL,
+  sys_errno INTEGER NOT NULL,
+  duration_ns INTEGER NOT NULL,
+  received_mono_ns INTEGER NOT NULL,
+  received_wall_ns INTEGER NOT NULL,
+  times INTEGER NOT NULL DEFAULT 1,
+  PRIMARY KEY(page, boots, gpa, length)
+) STRICT, WITHOUT ROWID;
+)";
+
+constexpr Migration kMigrations[] = {kVersion1};
+
+Result<std::int64_t> AskNumber(Database& database, const std::string& sql) {
+  auto text = database.Ask(sql);
+  if (!text) return Forward(text);
+  std::int64_t value = 0;
+  std::from_chars(text->data(), text->data() + text->size(), value);
+  return value;
+}
+
+Status RunMigration(Database& database, Migration sql, std::size_t version) {
+  auto transaction = Transaction::Begin(database);
+  if (!transaction) return Forward(transaction);
+  if (auto done = database.Execute(sql); !done) return Forward(done);
+  const std::string stamp =
+      fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplicationId, version);
+  if (auto done = database.Execute(stamp); !done) return Forward(done);
+  return transaction->Commit();
+}
+
+}  // namespace
+
+std::span<const Migration> Migrations() {
+  return kMigrations;
+}
+
+Status Migrate(Database& database, std::span<const Migration> migrations) {
+  const auto version = AskNumber(database, "PRAGMA user_version");
+  const auto application = AskNumber(database, "PRAGMA application_id");
+  const auto tables = AskNumber(database, "SELECT count(*) FROM sqlite_schema");
+  if (!version) return tl::unexpected<Error>(version.error());
+  if (!application) return tl::unexpected<Error>(application.error());
+  if (!tables) return tl::unexpected<Error>(tables.error());
+  if (*application != kApplicationId && (*application != 0 || *tables != 0))
+    return Fail(ErrorCode::kInvalid, "this database is not a ledger of Seaward");
+  if (*version < 0 || static_cast<std::size_t>(*version) > migrations.size())
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("the ledger has schema version {}; this program knows up to {}",
+                            *version, migrations.size()));
+  for (auto next = static_cast<std::size_t>(*version); next < migrations.size(); ++next)
+    if (auto done = RunMigration(database, migrations[next], next + 1); !done) return done;
+  return {};
+}
+
+}  // namespace seaward::ledger
