@@ -1,0 +1,36 @@
+#include "host-notifier/hostpage/host_retire_plan.h"
+
+namespace seaward {
+namespace {
+
+bool WithGhes(RetireMoment moment) {
+  switch (moment) {
+    case RetireMoment::kExit:
+      return false;
+    // A page that the guest's kernel cannot let go is fresh after the next reset, if the host
+    // retires it now; its next touch is fatal to the guest either way.
+    case RetireMoment::kStillInUse:
+    case RetireMoment::kOutOfUse:
+    case RetireMoment::kVmEnded:
+      return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool RetiresFrameAt(RetireMoment moment, config::HostRetire mode, bool has_ghes) {
+  switch (mode) {
+    case config::HostRetire::kAuto:
+      return has_ghes ? WithGhes(moment) : moment == RetireMoment::kVmEnded;
+    case config::HostRetire::kAfterVerdict:
+      return moment == RetireMoment::kOutOfUse || moment == RetireMoment::kVmEnded;
+    case config::HostRetire::kAtEnd:
+      return moment == RetireMoment::kVmEnded;
+    case config::HostRetire::kOff:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace seaward
