@@ -1,59 +1,16 @@
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <poll.h>
-#include <sys/eventfd.h>
+#include <sys/mman.h>
 
-#include <vector>
+#include <set>
 
-#include "base/fake_clock.h"
-#include "host-notifier/ring/ring_consumer.h"
-#include "host-notifier/vmm/ring_producer.h"
+#include "host-notifier/ring/ring_fixture.h"
 
 namespace seaward::ring {
 namespace {
 
 using vmm::Published;
-using vmm::RingProducer;
 
-vmm::SeaExit ExitAt(std::uint64_t gpa) {
-  vmm::SeaExit exit;
-  exit.flags = vmm::kSeaFlagGpaValid;
-  exit.esr = 0x92000010;
-  exit.gva = GuestVirtAddr{gpa + 0xffff000000000000};
-  exit.gpa = GuestPhysAddr{gpa};
-  exit.hva = HostVirtAddr{gpa + 0x7f0000000000};
-  exit.page_shift = 12;
-  exit.injection = vmm::Injection::kKvm;
-  return exit;
-}
-
-// A producer and a consumer of the same memory, as two processes would hold them.
-class Ring : public testing::Test {
- protected:
-  void Start(vmm::RingGeometry geometry = {.lanes = 4, .records_per_lane = 8}) {
-    producer_.emplace(std::move(RingProducer::Create(geometry).value()));
-    NotifierStarts();
-  }
-  void NotifierStarts() {
-    consumer_.emplace(
-        std::move(RingConsumer::Open(UniqueFd(::dup(producer_->memory_fd())),
-                                     UniqueFd(::dup(producer_->doorbell_fd())), clock_)
-                      .value()));
-  }
-  std::vector<RingEvent> Drain(std::size_t max = 1000) {
-    std::vector<RingEvent> events;
-    consumer_->Drain(max, [&](const RingEvent& event) { events.push_back(event); });
-    return events;
-  }
-  bool DoorbellRang() {
-    pollfd p{.fd = consumer_->doorbell_fd(), .events = POLLIN, .revents = 0};
-    return ::poll(&p, 1, 0) == 1;
-  }
-
-  FakeClock clock_;
-  std::optional<RingProducer> producer_;
-  std::optional<RingConsumer> consumer_;
-};
+class Ring : public RingFixture {};
 
 TEST_F(Ring, CarriesEveryFieldOfAnExit) {
   Start();
@@ -105,6 +62,80 @@ TEST_F(Ring, FreesASlotOnlyWhenToldSo) {
   EXPECT_EQ(producer_->Publish(0, ExitAt(0x3000)), Published::kNew);
   EXPECT_EQ(producer_->Publish(0, ExitAt(0x4000)), Published::kNew);
   EXPECT_EQ(Drain().size(), 2u);
+}
+
+TEST_F(Ring, CountsRepeatsUntilTheRecordIsTaken) {
+  Start();
+  EXPECT_EQ(producer_->Publish(0, ExitAt(0x1000)), Published::kNew);
+  EXPECT_EQ(producer_->Publish(0, ExitAt(0x2000)), Published::kNew);
+  EXPECT_EQ(producer_->Publish(0, ExitAt(0x1800)), Published::kCoalesced);
+  EXPECT_EQ(producer_->Publish(1, ExitAt(0x1000)), Published::kNew);  // another vCPU
+  vmm::SeaExit other_fact = ExitAt(0x1000);
+  other_fact.esr = 0x92000050;
+  EXPECT_EQ(producer_->Publish(0, other_fact), Published::kNew);
+  auto events = Drain();
+  ASSERT_EQ(events.size(), 4u);
+  std::uint64_t exits = 0;
+  for (const RingEvent& event : events) exits += event.count;
+  EXPECT_EQ(exits, 5u);
+  EXPECT_EQ(consumer_->counters().coalesced, 1u);
+  // Taken, though not released: a repeat is news again.
+  EXPECT_EQ(producer_->Publish(0, ExitAt(0x1000)), Published::kNew);
+  EXPECT_EQ(Drain().size(), 1u);
+}
+
+TEST_F(Ring, ServesLanesInTurn) {
+  Start();
+  for (std::uint64_t page = 1; page <= 8; ++page)
+    for (std::uint32_t vcpu = 0; vcpu < 3; ++vcpu) producer_->Publish(vcpu, ExitAt(page * 4096));
+  std::vector<std::uint32_t> order;
+  while (order.size() < 9)
+    for (const RingEvent& event : Drain(2)) order.push_back(event.vcpu);
+  EXPECT_EQ(std::vector(order.begin(), order.begin() + 9),
+            (std::vector<std::uint32_t>{0, 1, 2, 0, 1, 2, 0, 1, 2}));
+}
+
+TEST_F(Ring, GivesARestartedNotifierWhatWasNeverReleased) {
+  Start();
+  for (std::uint64_t page = 1; page <= 3; ++page) producer_->Publish(0, ExitAt(page * 4096));
+  const auto taken = Drain();
+  ASSERT_EQ(taken.size(), 3u);
+  consumer_->Release(taken[0].token);
+  producer_->Publish(0, ExitAt(0x9000));
+  NotifierStarts();
+  const auto again = Drain();
+  ASSERT_EQ(again.size(), 3u);
+  EXPECT_EQ(again[0].gpa.value, 0x2000u);
+  EXPECT_EQ(again[1].gpa.value, 0x3000u);
+  EXPECT_EQ(again[2].gpa.value, 0x9000u);
+  producer_->Publish(0, ExitAt(0xa000));
+  EXPECT_TRUE(DoorbellRang());
+}
+
+TEST_F(Ring, GoesRoundItsLanesManyTimes) {
+  Start({.lanes = 2, .records_per_lane = 4});
+  for (std::uint64_t i = 1; i <= 1000; ++i) {
+    ASSERT_EQ(producer_->Publish(1, ExitAt(i * 4096)), Published::kNew);
+    const auto events = Drain();
+    ASSERT_EQ(events.size(), 1u);
+    ASSERT_EQ(events[0].gpa.value, i * 4096);
+    consumer_->Release(events[0].token);
+  }
+  EXPECT_EQ(consumer_->counters().lost, 0u);
+}
+
+TEST_F(Ring, RelaysTheCountersOfTheVmm) {
+  Start({.lanes = 1, .records_per_lane = 2});
+  producer_->CountFailedInjection(0);
+  producer_->CountRest(0);
+  producer_->Publish(5, ExitAt(0x1000));  // no such lane
+  producer_->Publish(0, ExitAt(0x1000));
+  Drain();
+  const auto counters = consumer_->counters();
+  EXPECT_EQ(counters.failed_injections, 1u);
+  EXPECT_EQ(counters.rests, 1u);
+  EXPECT_EQ(counters.lost, 1u);
+  EXPECT_EQ(counters.taken, 1u);
 }
 
 }  // namespace
