@@ -1,0 +1,31 @@
+// What the control socket asks of the notifier. app/ implements it.
+//
+// Thread: the loop's. Each `done` is called exactly once, on the loop's thread, at once or later;
+// errors: kNotFound for an unknown VM, kNoSpace and others as the ledger says.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "base/result.h"
+#include "host-notifier/ledger/ledger_rows.h"
+#include "host-notifier/observe/control_request.h"
+#include "host-notifier/observe/snapshot.h"
+
+namespace seaward::observe {
+
+class ControlHandler {
+ public:
+  virtual ~ControlHandler() = default;
+  virtual void GetStatus(const StatusRequest& request,
+                         std::function<void(Result<StatusSnapshot>)> done) = 0;
+  virtual void GetEvents(const EventsRequest& request,
+                         std::function<void(Result<std::vector<ledger::EventRow>>)> done) = 0;
+  virtual void Report(const ReportRequest& request,
+                      std::function<void(Result<ReportResult>)> done) = 0;
+  // The VM that a watcher names; kNotFound when neither the ledger nor libvirt knows it.
+  virtual void FindVm(const std::string& name_or_uuid,
+                      std::function<void(Result<ledger::VmIdentity>)> done) = 0;
+};
+
+}  // namespace seaward::observe

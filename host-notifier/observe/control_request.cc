@@ -1,0 +1,110 @@
+#include "host-notifier/observe/control_request.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <initializer_list>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+namespace seaward::observe {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kMaxVmNameBytes = 255;
+
+tl::unexpected<Error> Bad(std::string text) {
+  return Fail(ErrorCode::kInvalid, std::move(text));
+}
+
+Status OnlyKeys(const Json& json, std::initializer_list<std::string_view> known) {
+  for (const auto& [key, value] : json.items())
+    if (std::ranges::find(known, key) == known.end())
+      return Bad(fmt::format("unknown key '{}'", key.substr(0, kMaxVmNameBytes)));
+  return {};
+}
+
+Result<std::string> Text(const Json& json, const char* key) {
+  const auto found = json.find(key);
+  if (found == json.end() || !found->is_string()) return Bad(fmt::format("'{}' must be text", key));
+  return found->get<std::string>();
+}
+
+Result<std::optional<std::string>> OptionalVm(const Json& json) {
+  if (!json.contains("vm")) return std::optional<std::string>();
+  auto vm = Text(json, "vm");
+  if (!vm) return Forward(vm);
+  if (vm->empty() || vm->size() > kMaxVmNameBytes) return Bad("'vm' must have 1 to 255 bytes");
+  return std::optional<std::string>(std::move(*vm));
+}
+
+Result<std::uint64_t> Number(const Json& json, const char* key, std::uint64_t fallback,
+                             std::uint64_t min, std::uint64_t max) {
+  const auto found = json.find(key);
+  if (found == json.end()) return fallback;
+  if (!found->is_number_unsigned()) return Bad(fmt::format("'{}' must be a whole number", key));
+  const auto value = found->get<std::uint64_t>();
+  if (value < min || value > max) return Bad(fmt::format("'{}' must be {} to {}", key, min, max));
+  return value;
+}
+
+template <class Request>
+Result<ControlRequest> AboutVm(const Json& json) {
+  if (auto known = OnlyKeys(json, {"op", "vm"}); !known) return Forward(known);
+  auto vm = OptionalVm(json);
+  if (!vm) return Forward(vm);
+  return ControlRequest(Request{std::move(*vm)});
+}
+
+Result<ControlRequest> Events(const Json& json) {
+  if (auto known = OnlyKeys(json, {"op", "vm", "after_id", "limit"}); !known) return Forward(known);
+  auto vm = OptionalVm(json);
+  if (!vm) return Forward(vm);
+  constexpr std::uint64_t kTop = std::numeric_limits<std::int64_t>::max();
+  const auto after = Number(json, "after_id", 0, 0, kTop);
+  if (!after) return tl::unexpected<Error>(after.error());
+  const auto limit = Number(json, "limit", kDefaultEvents, 1, kMaxEventsPerReply);
+  if (!limit) return tl::unexpected<Error>(limit.error());
+  return ControlRequest(EventsRequest{std::move(*vm), *after, static_cast<std::uint32_t>(*limit)});
+}
+
+Result<ControlRequest> Report(const Json& json) {
+  if (auto known = OnlyKeys(json, {"op", "vm", "gpa", "length_bytes", "evidence"}); !known)
+    return Forward(known);
+  auto vm = OptionalVm(json);
+  if (!vm) return Forward(vm);
+  if (!*vm) return Bad("'vm' is missing");
+  auto gpa_text = Text(json, "gpa");
+  if (!gpa_text) return Forward(gpa_text);
+  auto gpa = ParseAddress(*gpa_text);
+  if (!gpa) return Forward(gpa);
+  const auto length = Number(json, "length_bytes", kPoisonGranule, 1, kMaxReportBytes);
+  if (!length) return tl::unexpected<Error>(length.error());
+  auto range = ByteRange::Make(GuestPhysAddr{*gpa}, *length);
+  if (!range) return Forward(range);
+  if (range->last() > kTopGuestAddress) return Bad("'gpa' is beyond any guest's memory");
+  auto word = json.contains("evidence") ? Text(json, "evidence") : Result<std::string>("latent");
+  if (!word) return Forward(word);
+  auto evidence = protocol::ParseEvidence(*word);
+  if (!evidence) return Forward(evidence);
+  return ControlRequest(
+      ReportRequest{std::move(**vm), range->AlignedTo(kPoisonGranule), *evidence});
+}
+
+}  // namespace
+
+Result<ControlRequest> ParseControlRequest(std::string_view line) {
+  if (line.size() > kMaxRequestBytes) return Bad("the request is too long");
+  const Json json = Json::parse(line, nullptr, false);
+  if (!json.is_object()) return Bad("the request must be one JSON object");
+  auto op = Text(json, "op");
+  if (!op) return Forward(op);
+  if (*op == "status") return AboutVm<StatusRequest>(json);
+  if (*op == "watch") return AboutVm<WatchRequest>(json);
+  if (*op == "events") return Events(json);
+  if (*op == "report") return Report(json);
+  return Bad("'op' must be status, events, watch or report");
+}
+
+}  // namespace seaward::observe

@@ -1,0 +1,122 @@
+#include "host-notifier/observe/control_server.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/unique_fd.h"
+#include "host-notifier/observe/control_connection.h"
+#include "host-notifier/observe/json_lines.h"
+
+namespace seaward::observe {
+namespace {
+
+using boost::asio::local::stream_protocol;
+using boost::system::error_code;
+
+constexpr std::size_t kMaxClients = 64;
+// Descriptors come back when somebody else closes one; asking more often changes nothing.
+constexpr std::chrono::seconds kAcceptPause{1};
+
+// A socket that a killed notifier left behind refuses connections.
+Status RemoveAbandoned(const std::string& path) {
+  struct stat st {};
+  if (::lstat(path.c_str(), &st) != 0) return {};
+  if (!S_ISSOCK(st.st_mode)) return Fail(ErrorCode::kExists, path + " is no socket");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe.valid()) return FailErrno(errno, "socket");
+  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
+      errno == EAGAIN)
+    return Fail(ErrorCode::kExists, path + ": somebody listens there");
+  ::unlink(path.c_str());
+  return {};
+}
+
+Status FailWithCode(const error_code& error, const std::string& what) {
+  return FailErrno(error.value(), what);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ControlServer>> ControlServer::Open(boost::asio::io_context& loop,
+                                                           const std::string& path,
+                                                           ControlHandler& handler) {
+  if (path.empty() || path.size() >= sizeof(sockaddr_un::sun_path))
+    return Fail(ErrorCode::kInvalid, "socket path '" + path + "' is empty or too long");
+  if (auto removed = RemoveAbandoned(path); !removed) return Forward(removed);
+  std::unique_ptr<ControlServer> server(new ControlServer(loop, path, handler));
+  if (auto listening = server->Listen(); !listening) return Forward(listening);
+  return server;
+}
+
+ControlServer::ControlServer(boost::asio::io_context& loop, std::string path,
+                             ControlHandler& handler)
+    : loop_(loop), path_(std::move(path)), handler_(handler), acceptor_(loop), pause_(loop) {}
+
+ControlServer::~ControlServer() {
+  const bool bound = acceptor_.is_open();
+  error_code ignored;
+  acceptor_.close(ignored);
+  if (bound) ::unlink(path_.c_str());
+  for (const auto& connection : connections_) connection->Close();
+}
+
+Status ControlServer::Listen() {
+  error_code error;
+  stream_protocol::acceptor acceptor(loop_);
+  acceptor.open(stream_protocol(), error);
+  if (error) return FailWithCode(error, "socket");
+  acceptor.bind(stream_protocol::endpoint(path_), error);
+  if (error) return FailWithCode(error, "bind " + path_);
+  acceptor_ = std::move(acceptor);  // from here on the path is ours to remove
+  // Nobody can connect before listen, so nobody sees the mode that bind gave it.
+  if (::chmod(path_.c_str(), 0600) != 0) return FailErrno(errno, "chmod " + path_);
+  acceptor_.listen(static_cast<int>(kMaxClients), error);
+  if (error) return FailWithCode(error, "listen on " + path_);
+  AcceptNext();
+  return {};
+}
+
+void ControlServer::AcceptNext() {
+  const std::weak_ptr<bool> alive = alive_;
+  acceptor_.async_accept([this, alive](const error_code& error, Socket socket) {
+    if (alive.expired() || error == boost::asio::error::operation_aborted) return;
+    if (!error) {
+      Accepted(std::move(socket));
+      return AcceptNext();
+    }
+    pause_.expires_after(kAcceptPause);
+    pause_.async_wait([this, alive](const error_code& cancelled) {
+      if (!cancelled && !alive.expired()) AcceptNext();
+    });
+  });
+}
+
+void ControlServer::Accepted(Socket socket) {
+  if (connections_.size() >= kMaxClients) return;  // closes it: the client sees the end
+  const auto connection = std::make_shared<ControlConnection>(
+      std::move(socket), handler_,
+      [this](const std::shared_ptr<ControlConnection>& done) { connections_.erase(done); });
+  connections_.insert(connection);
+  connection->Start();
+}
+
+void ControlServer::Publish(const Uuid& vm, const std::string& line) {
+  for (const auto& connection : connections_) connection->Publish(vm, line);
+}
+
+void ControlServer::EventRecorded(const ledger::VmIdentity& vm, const PoisonEvent& event) {
+  if (!connections_.empty()) Publish(vm.uuid, WatchEventLine(vm, event));
+}
+
+void ControlServer::PageChanged(const ledger::PageRow& page) {
+  if (!connections_.empty()) Publish(page.vm.uuid, WatchPageLine(page));
+}
+
+}  // namespace seaward::observe

@@ -1,0 +1,201 @@
+#include "host-notifier/observe/json_lines.h"
+
+#include <nlohmann/json.hpp>
+
+namespace seaward::observe {
+namespace {
+
+// Keys stay in the order in which people read them.
+using Json = nlohmann::ordered_json;
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+
+std::string Line(const Json& json) {
+  // VM names come from outside and may be no UTF-8.
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::int64_t UnixMicroseconds(WallTime time) {
+  return duration_cast<microseconds>(time.time_since_epoch()).count();
+}
+
+Json TextOrNull(const std::string& text) {
+  return text.empty() ? Json() : Json(text);
+}
+Json IdOrNull(const std::optional<Uuid>& id) {
+  return id ? Json(FormatUuid(*id)) : Json();
+}
+
+Json PageJson(const ledger::PageRow& page) {
+  Json json;
+  json["id"] = page.id;
+  json["vm"] = page.vm.name;
+  json["vm_uuid"] = FormatUuid(page.vm.uuid);
+  json["incarnation"] = FormatUuid(page.incarnation);
+  json["gpa"] = FormatAddress(page.range.start().value);
+  json["length_bytes"] = page.range.length();
+  json["evidence"] = protocol::ToString(page.evidence);
+  json["life"] = ledger::ToString(page.life);
+  json["replay"] = page.replay;
+  json["outcome"] = page.outcome ? Json(protocol::ToString(*page.outcome)) : Json();
+  json["kind"] = protocol::ToString(page.kind);
+  json["stage"] = page.stage ? Json(protocol::ToString(*page.stage)) : Json();
+  json["errno"] = page.sys_errno;
+  json["exposure_us"] =
+      page.exposure ? Json(duration_cast<microseconds>(*page.exposure).count()) : Json();
+  json["host_frame"] = page.host_frame ? Json(FormatAddress(page.host_frame->number)) : Json();
+  json["host_retired"] = ledger::ToString(page.host_retired);
+  json["host_errno"] = page.host_errno;
+  json["event_count"] = page.event_count;
+  json["first_seen_unix_us"] = UnixMicroseconds(page.first_seen);
+  json["last_seen_unix_us"] = UnixMicroseconds(page.last_seen);
+  return json;
+}
+
+void AddEvent(Json& json, const ledger::VmIdentity& vm, const PoisonEvent& event) {
+  json["vm"] = vm.name;
+  json["vm_uuid"] = FormatUuid(vm.uuid);
+  json["source"] = ToString(event.source);
+  json["location"] = ToString(event.location);
+  json["gpa"] = event.range ? Json(FormatAddress(event.range->start().value)) : Json();
+  json["length_bytes"] = event.range ? Json(event.range->length()) : Json();
+  json["gva"] = event.gva ? Json(FormatAddress(event.gva->value)) : Json();
+  json["evidence"] = protocol::ToString(event.evidence);
+  json["access"] = ToString(event.access);
+  json["severity"] = ToString(event.severity);
+  json["vcpu"] = event.vcpu;
+  json["count"] = event.count;
+  json["flags"] = FormatAddress(event.flags);
+  json["esr"] = FormatAddress(event.esr);
+  json["raw_gva"] = FormatAddress(event.raw_gva);
+  json["raw_gpa"] = FormatAddress(event.raw_gpa);
+  json["hva"] = event.hva.value == 0 ? Json() : Json(FormatAddress(event.hva.value));
+  json["monotonic_ns"] = event.when.time_since_epoch().count();
+  json["seen_unix_us"] = UnixMicroseconds(event.wall);
+}
+
+Json EventJson(const ledger::EventRow& row) {
+  Json json;
+  json["id"] = row.id;
+  json["incarnation"] = FormatUuid(row.incarnation);
+  json["page"] = row.page ? Json(*row.page) : Json();
+  AddEvent(json, row.vm, row.event);
+  return json;
+}
+
+Json AgentJson(const std::optional<protocol::Stats>& stats) {
+  if (!stats) return Json();
+  Json json;
+  json["retired_bytes"] = stats->retired_bytes;
+  json["budget_bytes"] = stats->budget_bytes;
+  json["hardware_corrupted_bytes"] = stats->hardware_corrupted_bytes;
+  json["dropped_bytes"] = stats->dropped_bytes;
+  json["rejected_frames"] = stats->rejected_frames;
+  return json;
+}
+
+Json CountsJson(const VmSnapshot& vm) {
+  Json json;
+  json["located"] = vm.events.located;
+  json["gva_only"] = vm.events.gva_only;
+  json["unlocated"] = vm.events.unlocated;
+  json["not_yet_recorded"] = vm.events.not_yet_recorded;
+  json["unrecordable"] = vm.events.unrecordable;
+  json["pruned"] = vm.events_pruned;
+  json["records_taken"] = vm.ring.taken;
+  json["coalesced"] = vm.ring.coalesced;
+  json["lost"] = vm.ring.lost;
+  json["failed_injections"] = vm.ring.failed_injections;
+  json["rests"] = vm.ring.rests;
+  json["malformed"] = vm.ring.malformed;
+  return json;
+}
+
+Json VmJson(const VmSnapshot& vm) {
+  Json json;
+  json["name"] = vm.vm.name;
+  json["uuid"] = FormatUuid(vm.vm.uuid);
+  json["running"] = vm.running;
+  json["attached"] = vm.attached;
+  json["channel_open"] = vm.channel_open;
+  json["channel_error"] = TextOrNull(vm.channel_error);
+  json["session"] = vm.session;
+  json["has_ghes"] = vm.has_ghes;
+  json["incarnation"] = IdOrNull(vm.incarnation);
+  json["boot_id"] = IdOrNull(vm.boot);
+  json["reboots"] = vm.reboots;
+  json["protocol_faults"] = vm.protocol_faults;
+  json["events"] = CountsJson(vm);
+  json["agent"] = AgentJson(vm.agent);
+  json["pages"] = Json::array();
+  for (const ledger::PageRow& page : vm.pages) json["pages"].push_back(PageJson(page));
+  return json;
+}
+
+}  // namespace
+
+std::string StatusLine(const StatusSnapshot& status) {
+  Json json;
+  json["version"] = SEAWARD_VERSION;
+  json["host_retire"] = status.host_retire;
+  json["libvirt"] = {{"enabled", status.libvirt_enabled},
+                     {"connected", status.libvirt_connected},
+                     {"error", TextOrNull(status.libvirt_error)},
+                     {"losses", status.libvirt_losses},
+                     {"ignored_domains", status.ignored_domains}};
+  json["ledger"] = {{"writable", status.ledger_error.empty()},
+                    {"error", TextOrNull(status.ledger_error)}};
+  json["attach"] = {{"accepted", status.attaches},
+                    {"refused", status.attaches_refused},
+                    {"early", status.attaches_early}};
+  json["vms"] = Json::array();
+  for (const VmSnapshot& vm : status.vms) json["vms"].push_back(VmJson(vm));
+  return Line(json);
+}
+
+std::string EventsLine(const std::vector<ledger::EventRow>& events) {
+  Json json;
+  json["events"] = Json::array();
+  for (const ledger::EventRow& row : events) json["events"].push_back(EventJson(row));
+  return Line(json);
+}
+
+std::string ReportLine(const ReportResult& report) {
+  Json json;
+  json["vm"] = report.vm.name;
+  json["vm_uuid"] = FormatUuid(report.vm.uuid);
+  json["page"] = report.entry.id;
+  json["gpa"] = FormatAddress(report.entry.range.start().value);
+  json["length_bytes"] = report.entry.range.length();
+  json["evidence"] = protocol::ToString(report.entry.evidence);
+  json["is_new"] = report.is_new;
+  return Line(json);
+}
+
+std::string ErrorLine(const Error& error) {
+  Json json;
+  json["error"] = {{"code", ToString(error.code)}, {"text", error.Text()}};
+  return Line(json);
+}
+
+std::string WatchingLine() {
+  return Line(Json{{"type", "watching"}});
+}
+
+std::string WatchEventLine(const ledger::VmIdentity& vm, const PoisonEvent& event) {
+  Json json{{"type", "event"}};
+  AddEvent(json["event"], vm, event);
+  return Line(json);
+}
+
+std::string WatchPageLine(const ledger::PageRow& page) {
+  Json json{{"type", "page"}};
+  json["page"] = PageJson(page);
+  return Line(json);
+}
+
+std::string WatchLostLine(std::uint64_t lost_lines) {
+  return Line(Json{{"type", "lost"}, {"lines", lost_lines}});
+}
+
+}  // namespace seaward::observe

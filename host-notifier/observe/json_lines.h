@@ -1,0 +1,23 @@
+// Values -> the JSON that docs/CONTRACT.md and docs/schemas describe: one object, one line, no
+// newline. Addresses are strings "0x..."; a time's unit is in its key. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "host-notifier/observe/snapshot.h"
+
+namespace seaward::observe {
+
+std::string StatusLine(const StatusSnapshot& status);
+std::string EventsLine(const std::vector<ledger::EventRow>& events);
+std::string ReportLine(const ReportResult& report);
+std::string ErrorLine(const Error& error);
+
+// Lines of `watch`.
+std::string WatchingLine();
+std::string WatchEventLine(const ledger::VmIdentity& vm, const PoisonEvent& event);
+std::string WatchPageLine(const ledger::PageRow& page);
+std::string WatchLostLine(std::uint64_t lost_lines);
+
+}  // namespace seaward::observe

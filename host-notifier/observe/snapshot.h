@@ -1,0 +1,73 @@
+// What an operator may see of the notifier at one moment, as plain values. docs/CONTRACT.md names
+// the JSON that comes of it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host-notifier/ledger/ledger_rows.h"
+
+namespace seaward::observe {
+
+struct EventCounts {
+  std::uint64_t located = 0;
+  std::uint64_t gva_only = 0;
+  std::uint64_t unlocated = 0;
+  std::uint64_t not_yet_recorded = 0;  // wait for the ledger
+  std::uint64_t unrecordable = 0;      // the ledger refused them for good
+};
+
+// Of the rings that the VM's process attached.
+struct RingCounts {
+  std::uint64_t taken = 0;
+  std::uint64_t coalesced = 0;
+  std::uint64_t lost = 0;  // knowledge is incomplete when not 0
+  std::uint64_t failed_injections = 0;
+  std::uint64_t rests = 0;
+  std::uint64_t malformed = 0;
+};
+
+// One VM: what is live of it, and its rows.
+struct VmSnapshot {
+  ledger::VmIdentity vm;
+  bool running = false;
+  bool attached = false;  // a VMM publishes its exits to us
+  bool channel_open = false;
+  std::string channel_error;  // empty: none
+  bool has_ghes = false;
+  std::string session;  // the phase's word; "none" for a VM that only the ledger knows
+  std::optional<Uuid> incarnation;
+  std::optional<Uuid> boot;
+  std::uint64_t reboots = 0;
+  std::uint64_t protocol_faults = 0;
+  EventCounts events;
+  RingCounts ring;
+  std::uint64_t events_pruned = 0;
+  std::optional<protocol::Stats> agent;  // what the agent last said of itself
+  std::vector<ledger::PageRow> pages;
+};
+
+struct StatusSnapshot {
+  std::string host_retire;
+  bool libvirt_enabled = false;
+  bool libvirt_connected = false;
+  std::string libvirt_error;
+  std::string ledger_error;  // empty: writable
+  std::uint64_t attaches = 0;
+  std::uint64_t attaches_refused = 0;
+  std::uint64_t attaches_early = 0;
+  std::uint64_t libvirt_losses = 0;
+  std::uint64_t ignored_domains = 0;  // running without our channel
+  std::vector<VmSnapshot> vms;
+};
+
+// What became of `seawardctl report`.
+struct ReportResult {
+  ledger::VmIdentity vm;
+  protocol::PoisonEntry entry;
+  bool is_new = false;
+};
+
+}  // namespace seaward::observe
