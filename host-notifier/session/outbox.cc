@@ -102,11 +102,11 @@ std::optional<std::uint32_t> Outbox::Send(const Message& message) {
 
 std::size_t Outbox::EntriesThatFit() const {
   constexpr std::size_t kEmptyFrame = protocol::kHeaderBytes + protocol::kListHeaderBytes;
-  const std::size_t used = window_.outstanding_bytes() + kEmptyFrame;
-  const std::size_t room = limits_.outstanding_bytes - std::min(used, limits_.outstanding_bytes);
-  // However small the limit is set: one entry at a time always travels.
-  const std::size_t least = window_.outstanding_bytes() == 0 ? 1 : 0;
-  return std::clamp(room / protocol::kPoisonEntryBytes, least, protocol::kMaxPoisonEntries);
+  // However small the limit is set, one entry travels beside the small messages of a greeting.
+  constexpr std::size_t kSmallestLimit = 512;
+  const std::size_t limit = std::max(limits_.outstanding_bytes, kSmallestLimit);
+  const std::size_t used = std::min(window_.outstanding_bytes() + kEmptyFrame, limit);
+  return std::min((limit - used) / protocol::kPoisonEntryBytes, protocol::kMaxPoisonEntries);
 }
 
 }  // namespace seaward::session

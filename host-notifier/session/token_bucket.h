@@ -11,8 +11,8 @@ namespace seaward::session {
 class TokenBucket {
  public:
   TokenBucket(std::uint64_t per_second, std::uint64_t burst, MonoTime now)
-      : per_second_(static_cast<std::int64_t>(std::max<std::uint64_t>(per_second, 1))),
-        burst_(static_cast<std::int64_t>(burst)),
+      : per_second_(static_cast<std::int64_t>(std::clamp<std::uint64_t>(per_second, 1, kMost))),
+        burst_(static_cast<std::int64_t>(std::min(burst, kMost))),
         tokens_(burst_),
         refilled_(now) {}
 
@@ -23,7 +23,7 @@ class TokenBucket {
   }
   // May go into debt, down to one burst.
   void Take(std::uint64_t tokens) {
-    const auto wanted = static_cast<std::int64_t>(std::min<std::uint64_t>(tokens, 1 << 30));
+    const auto wanted = static_cast<std::int64_t>(std::min(tokens, kMost));
     tokens_ = std::max(tokens_ - wanted, -burst_);
   }
   bool TryTake(MonoTime now) {
@@ -40,12 +40,14 @@ class TokenBucket {
 
  private:
   static constexpr std::int64_t kNanoseconds = 1'000'000'000;
+  static constexpr std::uint64_t kMost = 1 << 30;  // of any rate or burst: no product overflows
 
   void Refill(MonoTime now) {
     // Longer than any bucket needs to fill, and far from an overflow.
     const std::int64_t passed =
-        std::min<std::int64_t>((now - refilled_).count(), 100 * kNanoseconds);
-    const std::int64_t gained = passed / 1000 * per_second_ / (kNanoseconds / 1000);
+        std::clamp<std::int64_t>((now - refilled_).count(), 0, 100 * kNanoseconds);
+    const std::int64_t gained =
+        passed / kNanoseconds * per_second_ + passed % kNanoseconds * per_second_ / kNanoseconds;
     if (gained <= 0) return;  // keep the fraction for later
     tokens_ = std::min(tokens_ + gained, burst_);
     refilled_ = now;
