@@ -1,10 +1,18 @@
 # Cross build for arm64 against a Debian root file system that `./dev setup` unpacks.
-# The sysroot is named by $SEAWARD_ARM64_SYSROOT (./dev sets it).
+# The sysroot is named by $SEAWARD_ARM64_SYSROOT (tests/images/make-sysroot prints it, ./dev sets it);
+# a build folder remembers it.
+if(DEFINED ENV{SEAWARD_ARM64_SYSROOT})
+  set(SEAWARD_ARM64_SYSROOT $ENV{SEAWARD_ARM64_SYSROOT} CACHE PATH "arm64 root to build against" FORCE)
+endif()
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES SEAWARD_ARM64_SYSROOT)
+if(NOT SEAWARD_ARM64_SYSROOT)
+  message(FATAL_ERROR "SEAWARD_ARM64_SYSROOT is not set; tests/images/make-sysroot prints it")
+endif()
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
 set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
-set(CMAKE_SYSROOT $ENV{SEAWARD_ARM64_SYSROOT})
+set(CMAKE_SYSROOT ${SEAWARD_ARM64_SYSROOT})
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)

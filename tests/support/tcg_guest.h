@@ -41,7 +41,11 @@ class TcgGuest {
   const std::string& boot_id() const { return boot_id_; }
   const GuestPlan& plan() const { return plan_; }
   // The host's end of org.seaward.agent.0.
-  std::string channel_path() const { return folder_ + "/rt/" + plan_.name + "-agent.sock"; }
+  std::string channel_path() const { return ChannelPath(folder_, plan_.name); }
+  // The same before the guest exists; `folder` is the libvirtd's.
+  static std::string ChannelPath(const std::string& folder, const std::string& guest_name) {
+    return folder + "/rt/" + guest_name + "-agent.sock";
+  }
   std::string console_path() const { return folder_ + "/rt/" + plan_.name + "-console.log"; }
 
   // --- what a test asks most ---
