@@ -3,7 +3,10 @@
 // and blocks nobody.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
+#include <optional>
 #include <span>
 
 #include "base/result.h"
@@ -27,6 +30,8 @@ class ByteChannel {
   virtual ~ByteChannel() = default;
   // Takes all of `bytes` or none: false when more than kMaxQueued would wait, or not open.
   virtual bool Send(std::span<const std::byte> bytes) = 0;
+  // The process that listens at the other end, when the kernel vouches for it.
+  virtual std::optional<pid_t> PeerPid() const { return std::nullopt; }
 };
 
 // Bytes that a channel holds for a guest that does not read. Above the session's own limit on

@@ -85,6 +85,14 @@ class UnixChannel final : public ByteChannel {
     Write(connection_);
     return true;
   }
+  std::optional<pid_t> PeerPid() const override {
+    ucred peer{};
+    socklen_t length = sizeof(peer);
+    const int fd = connection_->socket.native_handle();
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || peer.pid <= 0)
+      return std::nullopt;
+    return peer.pid;
+  }
 
  private:
   ConnectionPtr connection_;

@@ -12,7 +12,7 @@
 
 #include "host-notifier/libvirt/domain_watch.h"
 #include "host-notifier/libvirt/event_thread.h"
-#include "host-notifier/libvirt/loop_poster.h"
+#include "host-notifier/loop/loop_poster.h"
 
 namespace seaward {
 

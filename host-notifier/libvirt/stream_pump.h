@@ -13,7 +13,7 @@
 
 #include "host-notifier/channel/byte_channel.h"
 #include "host-notifier/libvirt/event_thread.h"
-#include "host-notifier/libvirt/loop_poster.h"
+#include "host-notifier/loop/loop_poster.h"
 
 namespace seaward {
 

@@ -1,0 +1,113 @@
+#include "host-notifier/channel/channel_link.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace seaward {
+namespace {
+
+class FakeChannel final : public ByteChannel {
+ public:
+  bool Send(std::span<const std::byte>) override { return true; }
+};
+
+class FakeOpener final : public ChannelOpener {
+ public:
+  Result<std::unique_ptr<ByteChannel>> OpenSocket(const std::string& path,
+                                                  ChannelListener& listener) override {
+    tried.push_back(path);
+    return Give(socket_works, listener);
+  }
+  Result<std::unique_ptr<ByteChannel>> OpenStream(ChannelListener& listener) override {
+    tried.emplace_back("stream");
+    return Give(stream_works, listener);
+  }
+  bool socket_works = false;
+  bool stream_works = false;
+  ChannelListener* listener = nullptr;  // of the last channel
+  std::vector<std::string> tried;
+
+ private:
+  Result<std::unique_ptr<ByteChannel>> Give(bool works, ChannelListener& to) {
+    if (!works) return Fail(ErrorCode::kNotFound, tried.back() + " refused");
+    listener = &to;
+    return std::unique_ptr<ByteChannel>(std::make_unique<FakeChannel>());
+  }
+};
+
+class Recorder final : public ChannelListener {
+ public:
+  void ChannelOpened() override { calls.emplace_back("opened"); }
+  void ChannelBytes(std::span<const std::byte>) override { calls.emplace_back("bytes"); }
+  void ChannelClosed(const Error&) override { calls.emplace_back("closed"); }
+  std::vector<std::string> calls;
+};
+
+class ChannelLinkTest : public ::testing::Test {
+ protected:
+  template <class Condition>
+  void RunUntil(Condition condition) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!condition() && std::chrono::steady_clock::now() < deadline) {
+      loop_.restart();
+      loop_.run_one_for(std::chrono::seconds(1));
+    }
+    ASSERT_TRUE(condition());
+  }
+  using Names = std::vector<std::string>;
+  boost::asio::io_context loop_;
+  FakeOpener opener_;
+  Recorder user_;
+  ChannelLink link_{
+      loop_, opener_, user_, {std::chrono::milliseconds(1), std::chrono::milliseconds(4)}};
+};
+
+TEST_F(ChannelLinkTest, PrefersTheSocket) {
+  opener_.socket_works = opener_.stream_works = true;
+  link_.Connect("/s");
+  opener_.listener->ChannelOpened();
+  EXPECT_EQ(Names{"/s"}, opener_.tried);
+  EXPECT_TRUE(link_.open());
+}
+
+TEST_F(ChannelLinkTest, TakesTheStreamWhereTheSocketCannotBeReached) {
+  opener_.stream_works = true;
+  link_.Connect("/s");
+  EXPECT_EQ((Names{"/s", "stream"}), opener_.tried);
+}
+
+TEST_F(ChannelLinkTest, TriesAgainAndTellsTheUserOfRealConnectionsOnly) {
+  link_.Connect("/s");
+  EXPECT_NE(std::string::npos, link_.last_error().find("/s refused"));
+  opener_.socket_works = true;
+  RunUntil([this] { return opener_.listener != nullptr; });
+  EXPECT_EQ(Names{}, user_.calls);
+  opener_.listener->ChannelClosed(Error{});  // failed while opening
+  EXPECT_EQ(Names{}, user_.calls);
+  opener_.listener = nullptr;
+  RunUntil([this] { return opener_.listener != nullptr; });
+  opener_.listener->ChannelOpened();
+  opener_.listener->ChannelClosed(Error{});
+  EXPECT_EQ((Names{"opened", "closed"}), user_.calls);
+}
+
+TEST_F(ChannelLinkTest, CloseEndsTheAttempts) {
+  link_.Connect("/s");
+  link_.Close();
+  const auto tried = opener_.tried.size();
+  loop_.run();
+  EXPECT_EQ(tried, opener_.tried.size());
+}
+
+TEST_F(ChannelLinkTest, SendsOnlyWhileOpen) {
+  opener_.socket_works = true;
+  link_.Connect("/s");
+  EXPECT_FALSE(link_.Send({}));
+  opener_.listener->ChannelOpened();
+  EXPECT_TRUE(link_.Send({}));
+}
+
+}  // namespace
+}  // namespace seaward
