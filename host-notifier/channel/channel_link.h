@@ -44,6 +44,10 @@ class ChannelLink final : private ChannelListener {
   // All or nothing; false when closed or full.
   bool Send(std::span<const std::byte> bytes) { return open_ && channel_->Send(bytes); }
 
+  void SetReading(bool reading) {
+    if (channel_ != nullptr) channel_->SetReading(reading);
+  }
+
   bool open() const { return open_; }
   std::optional<pid_t> PeerPid() const;
   // Why the last attempt failed; empty when open.

@@ -11,18 +11,19 @@ namespace {
 class FakeChannel final : public ByteChannel {
  public:
   bool Send(std::span<const std::byte>) override { return true; }
+  void SetReading(bool) override {}
 };
 
 class FakeOpener final : public ChannelOpener {
  public:
   Result<std::unique_ptr<ByteChannel>> OpenSocket(const std::string& path,
-                                                  ChannelListener& listener) override {
+                                                  ChannelListener& to) override {
     tried.push_back(path);
-    return Give(socket_works, listener);
+    return Give(socket_works, to);
   }
-  Result<std::unique_ptr<ByteChannel>> OpenStream(ChannelListener& listener) override {
+  Result<std::unique_ptr<ByteChannel>> OpenStream(ChannelListener& to) override {
     tried.emplace_back("stream");
-    return Give(stream_works, listener);
+    return Give(stream_works, to);
   }
   bool socket_works = false;
   bool stream_works = false;

@@ -29,6 +29,9 @@ struct Connection {
   Connection(asio::io_context& loop, ChannelListener* to) : socket(loop), listener(to) {}
   Socket socket;
   ChannelListener* listener;  // null once the channel is destroyed or has reported its end
+  bool opened = false;
+  bool reading = true;
+  bool read_pending = false;
   std::array<std::byte, kReadChunk> in{};
   std::vector<std::byte> waiting;  // queued, not yet given to the kernel
   std::vector<std::byte> writing;  // being written
@@ -48,8 +51,10 @@ void Close(const ConnectionPtr& c, const boost::system::error_code& why) {
 }
 
 void Read(const ConnectionPtr& c) {
+  if (!c->reading || std::exchange(c->read_pending, true)) return;
   c->socket.async_read_some(asio::buffer(c->in),
                             [c](const boost::system::error_code& error, std::size_t n) {
+                              c->read_pending = false;
                               if (c->listener == nullptr) return;
                               if (error) return Close(c, error);
                               c->listener->ChannelBytes(std::span(c->in).first(n));
@@ -84,6 +89,10 @@ class UnixChannel final : public ByteChannel {
     c.waiting.insert(c.waiting.end(), bytes.begin(), bytes.end());
     Write(connection_);
     return true;
+  }
+  void SetReading(bool reading) override {
+    connection_->reading = reading;
+    if (reading && connection_->listener != nullptr && connection_->opened) Read(connection_);
   }
   std::optional<pid_t> PeerPid() const override {
     ucred peer{};
@@ -125,6 +134,7 @@ Result<std::unique_ptr<ByteChannel>> ConnectUnixChannel(asio::io_context& loop,
   static_cast<void>(fd->Release());
   asio::post(loop, [connection] {
     if (connection->listener == nullptr) return;
+    connection->opened = true;
     connection->listener->ChannelOpened();
     if (connection->listener != nullptr) Read(connection);
   });

@@ -27,6 +27,7 @@ class StreamChannel final : public ByteChannel {
     thread_.Post([pump = pump_] { pump->Flush(); });
     return true;
   }
+  void SetReading(bool reading) override { pump_->SetReading(reading); }
   const std::shared_ptr<StreamPump>& pump() const { return pump_; }
 
  private:

@@ -92,10 +92,21 @@ void StreamPump::Receive() {
   Watch();
   listener_.Call([self = shared_from_this(), chunk = std::move(chunk)](ChannelListener& l) {
     l.ChannelBytes(chunk);
-    self->thread_.Post([self] {
-      self->loop_is_reading_ = false;
-      self->Flush();
-    });
+    self->chunk_taken_ = true;
+    if (self->reading_) self->ReadOn();
+  });
+}
+
+void StreamPump::SetReading(bool reading) {
+  reading_ = reading;
+  if (reading_ && chunk_taken_) ReadOn();
+}
+
+void StreamPump::ReadOn() {
+  chunk_taken_ = false;
+  thread_.Post([self = shared_from_this()] {
+    self->loop_is_reading_ = false;
+    self->Flush();
   });
 }
 

@@ -32,10 +32,13 @@ class StreamPump : public std::enable_shared_from_this<StreamPump> {
 
   // From any thread: all or nothing within kMaxQueued. Call Flush on the thread afterwards.
   bool Queue(std::span<const std::byte> bytes);
+  // From the loop's thread.
+  void SetReading(bool reading);
 
  private:
   void OnEvents(int events);
   void Receive();
+  void ReadOn();
   void Watch();
 
   EventThread& thread_;
@@ -44,6 +47,8 @@ class StreamPump : public std::enable_shared_from_this<StreamPump> {
   bool finished_ = false;
   bool loop_is_reading_ = false;  // one chunk is on its way to the loop: read no further meanwhile
   std::vector<std::byte> sending_;
+  bool reading_ = true;       // the loop's thread only
+  bool chunk_taken_ = false;  // the loop's thread only: the next read waits for reading_
   std::mutex mutex_;
   std::vector<std::byte> waiting_;  // guarded by mutex_
   std::size_t queued_ = 0;          // waiting and sending; guarded by mutex_

@@ -1,0 +1,70 @@
+// One attached VMM: its ring, drained in slices so that a busy or hostile VMM delays nobody, and
+// the connection that says that it is still there.
+//
+// Thread: the loop's.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <memory>
+
+#include "base/result.h"
+#include "host-notifier/loop/fd_watch.h"
+#include "host-notifier/loop/loop_timer.h"
+#include "host-notifier/ring/attach_listener.h"
+
+namespace seaward {
+
+class AttachedRing;
+
+class RingUser {
+ public:
+  virtual ~RingUser() = default;
+  // One record; release it with AttachedRing::Release once it is durable.
+  virtual void RingEventTaken(AttachedRing& from, const ring::RingEvent& event) = 0;
+  // The VMM is gone and everything it had published was taken. The ring may be destroyed inside.
+  virtual void RingEnded(AttachedRing& from) = 0;
+};
+
+class AttachedRing {
+ public:
+  // Takes nothing before Resume. `user` outlives the ring.
+  // Confirms the attachment. `number` tells it apart from every other ring that its user ever has.
+  static Result<std::unique_ptr<AttachedRing>> Make(boost::asio::io_context& loop,
+                                                    ring::Attachment attachment,
+                                                    std::uint64_t number, RingUser& user);
+
+  // Starts taking records, what waited first. May end (and so destroy) the ring inside.
+  Status Resume();
+  // Leaves records where they are.
+  void Pause();
+  void Release(ring::RingToken token) { attachment_.ring.Release(token); }
+
+  std::uint64_t number() const { return number_; }
+  const ProcessIdentity& process() const { return attachment_.process; }
+  uid_t uid() const { return attachment_.uid; }
+  ring::RingCounters counters() const { return attachment_.ring.counters(); }
+  bool ended() const { return ended_; }
+
+ private:
+  AttachedRing(boost::asio::io_context& loop, ring::Attachment attachment, std::uint64_t number,
+               RingUser& user)
+      : loop_(loop),
+        attachment_(std::move(attachment)),
+        number_(number),
+        user_(user),
+        again_(loop) {}
+  void Drain();
+  void ConnectionEnded();
+
+  boost::asio::io_context& loop_;
+  ring::Attachment attachment_;
+  const std::uint64_t number_;
+  RingUser& user_;
+  LoopTimer again_;
+  std::unique_ptr<FdWatch> doorbell_;
+  std::unique_ptr<FdWatch> connection_;
+  bool running_ = false;
+  bool ended_ = false;
+};
+
+}  // namespace seaward

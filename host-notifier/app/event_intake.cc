@@ -1,0 +1,110 @@
+#include "host-notifier/app/event_intake.h"
+
+#include <utility>
+
+#include "host-notifier/classify/classify.h"
+
+namespace seaward {
+namespace {
+
+std::string Where(const PoisonEvent& event) {
+  if (event.range) return FormatAddress(event.range->start().value);
+  return "none";
+}
+
+std::string_view ToText(session::Delivery delivery) {
+  switch (delivery) {
+    case session::Delivery::kSent:
+      return "sent";
+    case session::Delivery::kQueued:
+      return "queued";
+    case session::Delivery::kKnown:
+      return "known";
+    case session::Delivery::kRefused:
+      return "refused";
+  }
+  return "refused";
+}
+
+}  // namespace
+
+PoisonEvent EventOfExit(const ring::RingEvent& exit, WallTime wall) {
+  RawExit raw;
+  raw.flags = exit.flags;
+  raw.esr = exit.esr;
+  raw.gva = exit.gva.value;
+  raw.gpa = exit.gpa.value;
+  raw.hva = exit.hva;
+  raw.vcpu = exit.vcpu;
+  raw.count = exit.count;
+  raw.when = exit.when;
+  raw.wall = wall;
+  return ClassifyExit(raw);
+}
+
+void EventIntake::Take(const PoisonEvent& event, Recorded recorded) {
+  ++counts_.not_yet_recorded;
+  if (!event.range) {
+    ++(event.location == Location::kGvaOnly ? counts_.gva_only : counts_.unlocated);
+    return Record(event, std::nullopt, std::move(recorded));
+  }
+  ++counts_.located;
+  context_.ids.WithId(
+      [weak = weak_from_this(), event, recorded = std::move(recorded)](std::uint64_t id) mutable {
+        const auto self = weak.lock();
+        if (self == nullptr) return;
+        self->Deliver(event, id);
+        self->Record(event, id, std::move(recorded));
+      });
+}
+
+void EventIntake::Deliver(const PoisonEvent& event, std::uint64_t page_id) {
+  const PageBook::Noted noted = book_.Note(*event.range, event.evidence, page_id);
+  std::string_view delivery = "known";
+  if (noted.tell_guest) delivery = ToText(session_.Deliver(noted.entry));
+  context_.log.Info("poison", {{"vm", vm_.name},
+                               {"gpa", Where(event)},
+                               {"evidence", std::string(protocol::ToString(event.evidence))},
+                               {"source", std::string(ToString(event.source))},
+                               {"vcpu", std::to_string(event.vcpu)},
+                               {"esr", FormatAddress(event.esr)},
+                               {"count", std::to_string(event.count)},
+                               {"page", std::to_string(noted.entry.id)},
+                               {"delivery", std::string(delivery)}});
+}
+
+void EventIntake::Record(const PoisonEvent& event, std::optional<std::uint64_t> page_id,
+                         Recorded recorded) {
+  // Looked up once, as near to the exit as the loop's latency allows; retries must not see a later
+  // owner of the address.
+  const auto frame = std::make_shared<std::optional<std::optional<PageFrame>>>();
+  context_.ledger.Write<ledger::RecordedEvent>(
+      [incarnation = incarnation_, process = process_, event, page_id, frame,
+       &memory = context_.memory](ledger::Ledger& l) {
+        if (!frame->has_value()) frame->emplace(memory.FrameBehind(process, event.hva));
+        return l.RecordEvent(incarnation, event, **frame, page_id);
+      },
+      [weak = weak_from_this(), event, page_id,
+       recorded = std::move(recorded)](const Result<ledger::RecordedEvent>& result) {
+        if (const auto self = weak.lock()) self->Finish(event, page_id, result);
+        recorded(result);
+      });
+}
+
+void EventIntake::Finish(const PoisonEvent& event, std::optional<std::uint64_t> page_id,
+                         const Result<ledger::RecordedEvent>& result) {
+  --counts_.not_yet_recorded;
+  if (!result) {
+    ++counts_.unrecordable;
+    context_.log.Error("event_not_recorded",
+                       {{"vm", vm_.name}, {"gpa", Where(event)}, {"why", result.error().Text()}});
+    return;
+  }
+  if (result->limit_reached)
+    context_.log.Warning("too_many_pages", {{"vm", vm_.name}, {"gpa", Where(event)}});
+  if (result->entry && page_id && book_.Find(*page_id) && book_.Correct(*page_id, *result->entry))
+    session_.Deliver(*result->entry);
+  context_.observer.EventRecorded(vm_, event);
+}
+
+}  // namespace seaward

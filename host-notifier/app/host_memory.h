@@ -1,0 +1,23 @@
+// What the host's kernel can tell and do about the frames behind a VM.
+#pragma once
+
+#include <optional>
+
+#include "base/process_identity.h"
+#include "base/result.h"
+#include "base/units.h"
+
+namespace seaward {
+
+// Thread: the ledger thread.
+class HostMemory {
+ public:
+  virtual ~HostMemory() = default;
+  // The frame behind an address of that process now; nullopt when it cannot be known.
+  virtual std::optional<PageFrame> FrameBehind(const ProcessIdentity& process,
+                                               HostVirtAddr address) = 0;
+  // Takes the frame away from the host's allocator: one attempt.
+  virtual Status Retire(PageFrame frame) = 0;
+};
+
+}  // namespace seaward

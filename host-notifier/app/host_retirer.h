@@ -1,0 +1,42 @@
+// Takes bad frames away from the host's allocator, at the moment that the operator's mode and the
+// domain allow, and records what became of each.
+//
+// Thread: the loop's; the work runs on the ledger thread, where a slow kernel delays no guest.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/log.h"
+#include "host-notifier/app/host_memory.h"
+#include "host-notifier/app/ledger_thread.h"
+#include "host-notifier/config/notifier_config.h"
+#include "host-notifier/ledger/ledger_rows.h"
+
+namespace seaward {
+
+class HostRetirer {
+ public:
+  // All outlive it.
+  HostRetirer(LedgerThread& ledger, HostMemory& memory, const Logger& log,
+              const config::NotifierConfig& config)
+      : ledger_(ledger), memory_(memory), log_(log), config_(config) {}
+
+  // The guest answered for this page.
+  void VerdictRecorded(const ledger::PageRow& page, bool has_ghes);
+  // The memory of this incarnation went back to the host, or is about to.
+  void VmEnded(const Uuid& incarnation, bool has_ghes);
+  // Frames of VMs that ended while nobody was watching.
+  void CatchUp();
+
+ private:
+  void RetireFrames(std::function<bool(const ledger::PendingFrame&)> chosen);
+  void Retire(const ledger::PendingFrame& pending);
+
+  LedgerThread& ledger_;
+  HostMemory& memory_;
+  const Logger& log_;
+  const config::NotifierConfig& config_;
+};
+
+}  // namespace seaward

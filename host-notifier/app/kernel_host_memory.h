@@ -1,0 +1,24 @@
+// The host's own kernel behind the HostMemory interface.
+#pragma once
+
+#include <string>
+
+#include "host-notifier/app/host_memory.h"
+#include "host-notifier/hostpage/page_frames.h"
+
+namespace seaward {
+
+class KernelHostMemory final : public HostMemory {
+ public:
+  explicit KernelHostMemory(std::string hard_offline_path) : path_(std::move(hard_offline_path)) {}
+  std::optional<PageFrame> FrameBehind(const ProcessIdentity& process,
+                                       HostVirtAddr address) override {
+    return seaward::FrameBehind(process, address);
+  }
+  Status Retire(PageFrame frame) override { return RetireFrame(frame, path_); }
+
+ private:
+  const std::string path_;
+};
+
+}  // namespace seaward

@@ -1,0 +1,99 @@
+// The daemon without its process: owns every VM and wires rings, sessions, ledger, libvirt and the
+// control socket on one event loop.
+//
+// Thread: the loop's. Libvirt and the ledger have one thread each behind their doors.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "host-notifier/app/attach_gate.h"
+#include "host-notifier/app/vm.h"
+#include "host-notifier/libvirt/libvirt_source.h"
+#include "host-notifier/libvirt/status_directory.h"
+
+namespace seaward {
+
+// What went wrong or was passed over since the start; each is also logged when it happens.
+struct NotifierCounters {
+  std::uint64_t attaches = 0;
+  std::uint64_t attaches_refused = 0;  // a VMM claimed what is not its own, or spoke nonsense
+  std::uint64_t attaches_early = 0;    // told to come back: its VM is not known (yet)
+  std::uint64_t libvirt_losses = 0;    // connections to libvirtd that broke
+};
+
+class Notifier final : private DomainListener, private RecordObserver {
+ public:
+  // The references outlive it.
+  Notifier(boost::asio::io_context& loop, config::NotifierConfig config, const Clock& clock,
+           const Logger& log, HostMemory& memory, std::unique_ptr<ledger::Ledger> ledger);
+  ~Notifier() override;
+
+  // Opens the sockets, starts libvirt, connects the static VMs.
+  Status Start();
+  // Writes what can be written, closes everything. False: libvirt is stuck, and the process should
+  // end without further ado.
+  bool Stop();
+
+  using Vms = std::map<Uuid, std::shared_ptr<Vm>>;
+  const Vms& vms() const { return vms_; }
+  // By name or UUID; nullptr when it is not known now.
+  std::shared_ptr<Vm> FindVm(const std::string& name_or_uuid) const;
+
+  const NotifierCounters& counters() const { return counters_; }
+  std::size_t ignored_domains() const { return ignored_.size(); }
+  bool libvirt_reachable() const { return libvirt_reachable_; }
+  const std::string& libvirt_error() const { return libvirt_error_; }
+  const std::optional<Error>& ledger_failing() const { return ledger_failing_; }
+  LedgerThread& ledger() { return ledger_; }
+  const config::NotifierConfig& config() const { return config_; }
+  // At most one follower of what becomes durable; may be null.
+  void SetFollower(RecordObserver* follower) { follower_ = follower; }
+
+ private:
+  // DomainListener
+  void DomainSeen(const DomainDescription& domain) override;
+  void DomainShuttingDown(const Uuid& domain) override;
+  void DomainGone(const Uuid& domain, DomainEnd end) override;
+  void DomainRebooted(const Uuid& domain) override;
+  void LibvirtReachable(bool reachable, const std::string& why) override;
+  // RecordObserver
+  void EventRecorded(const ledger::VmIdentity& vm, const PoisonEvent& event) override;
+  void PageChanged(const ledger::PageRow& page) override;
+
+  void LedgerHealthChanged(const std::optional<Error>& failing);
+  void EndDeadIncarnations();
+  Status OpenAttachSocket();
+  void AcceptAttachments();
+  void Admit(ring::Attachment attachment);
+  void Refuse(const ring::Attachment& attachment, const Error& why);
+  std::shared_ptr<Vm> VmOfDomain(const DomainDescription& domain);
+  std::shared_ptr<Vm> VmOfConfig(const config::StaticVm& vm);
+
+  boost::asio::io_context& loop_;
+  const config::NotifierConfig config_;
+  const Clock& clock_;
+  const Logger& log_;
+  std::unique_ptr<DomainRecords> records_;
+  AttachGate gate_;
+  LedgerThread ledger_;
+  PageIds ids_;
+  HostRetirer retirer_;
+  VmContext context_;
+  std::unique_ptr<LibvirtSource> libvirt_;
+  std::optional<ring::AttachListener> attach_listener_;
+  std::unique_ptr<FdWatch> attach_watch_;
+  Vms vms_;
+  std::set<Uuid> ignored_;  // running domains without our channel
+  NotifierCounters counters_;
+  RecordObserver* follower_ = nullptr;
+  bool libvirt_reachable_ = false;
+  std::string libvirt_error_;
+  std::optional<Error> ledger_failing_;
+};
+
+}  // namespace seaward

@@ -1,0 +1,223 @@
+#include "host-notifier/app/vm.h"
+
+#include <algorithm>
+
+#include "host-notifier/loop/process_watch.h"
+
+namespace seaward {
+namespace {
+
+// A VMM has one ring; a re-attach may meet the old connection's end. More is abuse.
+constexpr std::size_t kMaxRings = 4;
+
+session::SessionLimits LimitsOf(const config::SessionConfig& config) {
+  session::SessionLimits limits;
+  limits.resend_initial = config.resend_initial;
+  limits.resend_max = config.resend_max;
+  limits.heartbeat = config.heartbeat;
+  limits.outstanding_bytes = config.outstanding_bytes;
+  return limits;
+}
+
+bool IsAnswered(ledger::PageLife life) {
+  return life == ledger::PageLife::kRetired || life == ledger::PageLife::kExcluded ||
+         life == ledger::PageLife::kDeferred || life == ledger::PageLife::kFailed;
+}
+
+}  // namespace
+
+Vm::Vm(const VmContext& context, ledger::VmIdentity identity, std::unique_ptr<ChannelOpener> opener,
+       FindProcess find_process)
+    : context_(context),
+      identity_(std::move(identity)),
+      opener_(std::move(opener)),
+      find_process_(std::move(find_process)),
+      link_(context.loop, *opener_, *this, ChannelBackoff{}),
+      session_(LimitsOf(context.config.session), context.clock, *this, *this),
+      session_timer_(context.loop),
+      intake_(std::make_shared<EventIntake>(context, identity_, session_)) {}
+
+Vm::~Vm() = default;
+
+void Vm::Seen(std::optional<std::string> channel_socket, bool has_ghes) {
+  has_ghes_ = has_ghes;
+  link_.Connect(std::move(channel_socket));
+  FollowProcess();
+}
+
+Status Vm::Attach(ring::Attachment attachment) {
+  for (const auto& other : rings_) {
+    if (other->ended() || other->process() == attachment.process) continue;
+    attachment.Refuse(vmm::AttachReply::kNotAllowed);
+    return Fail(ErrorCode::kBusy, identity_.name + " is attached by pid " +
+                                      std::to_string(other->process().pid) + " already");
+  }
+  if (rings_.size() >= kMaxRings) {
+    attachment.Refuse(vmm::AttachReply::kOverloaded);
+    return Fail(ErrorCode::kLimit, identity_.name + ": too many rings");
+  }
+  auto ring = AttachedRing::Make(context_.loop, std::move(attachment), ++rings_made_, *this);
+  if (!ring) return Forward(ring);
+  rings_.push_back(std::move(*ring));
+  FollowProcess();
+  ResumeRings();
+  return {};
+}
+
+std::optional<ProcessIdentity> Vm::CurrentProcess() const {
+  if (find_process_) {
+    if (auto process = find_process_()) return process;
+  }
+  if (const auto peer = link_.PeerPid()) {
+    if (auto process = IdentifyProcess(*peer, "/proc")) return *process;
+  }
+  for (const auto& ring : rings_)
+    if (!ring->ended()) return ring->process();
+  return std::nullopt;
+}
+
+bool Vm::StillRuns() const {
+  const auto now = CurrentProcess();
+  return now && process_ && *now == *process_;
+}
+
+void Vm::FollowProcess() {
+  const auto now = CurrentProcess();
+  if (!now || process_ == now) return;
+  BeginIncarnation(*now);
+}
+
+void Vm::BeginIncarnation(const ProcessIdentity& process) {
+  if (process_) Ended("replaced");
+  auto watch = WatchProcess(context_.loop, process, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->Ended("process_exited");
+  });
+  if (!watch) return;  // gone already: the next sighting finds its successor
+  process_watch_ = std::move(*watch);
+  process_ = process;
+  context_.ledger.Write<Known>(
+      [identity = identity_, process](ledger::Ledger& l) {
+        return LoadIncarnation(l, identity, process);
+      },
+      [weak = weak_from_this(), process](const Result<Known>& known) {
+        if (const auto self = weak.lock()) self->IncarnationKnown(process, known);
+      });
+}
+
+Result<Vm::Known> Vm::LoadIncarnation(ledger::Ledger& ledger, const ledger::VmIdentity& vm,
+                                      const ProcessIdentity& process) {
+  auto opened = ledger.BeginIncarnation(vm, process);
+  if (!opened) return Forward(opened);
+  ledger::LedgerView view = ledger.View();
+  auto row = view.Incarnation(opened->id);
+  if (!row) return Forward(row);
+  auto pages = view.Pages({.vm = vm.uuid});
+  if (!pages) return Forward(pages);
+  Known known{opened->id, {}};
+  known.wanted.incarnation = opened->id;
+  if (*row && (*row)->boot) known.wanted.boot_id = *(*row)->boot;
+  for (const ledger::PageRow& page : *pages)
+    if (page.incarnation == opened->id && ledger::IsWanted(page.life))
+      known.wanted.entries.push_back({page.Entry(), IsAnswered(page.life)});
+  return known;
+}
+
+void Vm::IncarnationKnown(const ProcessIdentity& process, const Result<Known>& known) {
+  if (process_ != process) return;  // it ended, or was replaced, meanwhile
+  if (!known) {
+    context_.log.Error("incarnation_unknown",
+                       {{"vm", identity_.name}, {"why", known.error().Text()}});
+    return;
+  }
+  incarnation_ = known->incarnation;
+  std::vector<protocol::PoisonEntry> entries;
+  for (const auto& entry : known->wanted.entries) entries.push_back(entry.entry);
+  intake_->book().Load(entries);
+  intake_->UseIncarnation(known->incarnation, process);
+  context_.log.Info("vm_running", {{"vm", identity_.name},
+                                   {"pid", std::to_string(process.pid)},
+                                   {"incarnation", FormatUuid(known->incarnation)},
+                                   {"pages", std::to_string(entries.size())},
+                                   {"ghes", has_ghes_ ? "yes" : "no"}});
+  session_.Begin(known->wanted);
+  OpenSession();
+  ResumeRings();
+}
+
+void Vm::ResumeRings() {
+  if (!incarnation_) return;
+  // A ring that ends inside Resume leaves rings_: walk over a copy of the addresses.
+  std::vector<AttachedRing*> rings;
+  for (const auto& ring : rings_) rings.push_back(ring.get());
+  for (AttachedRing* ring : rings) {
+    if (auto resumed = ring->Resume(); !resumed)
+      context_.log.Error("ring_not_watched",
+                         {{"vm", identity_.name}, {"why", resumed.error().Text()}});
+  }
+}
+
+void Vm::Rebooted() {
+  ++reboots_;
+  context_.log.Info("guest_rebooted", {{"vm", identity_.name}});
+}
+
+void Vm::Ended(std::string_view why) {
+  if (!process_) return;
+  context_.log.Info(
+      "vm_ended",
+      {{"vm", identity_.name}, {"pid", std::to_string(process_->pid)}, {"why", std::string(why)}});
+  process_.reset();
+  process_watch_.reset();
+  if (session_open_) session_.ChannelClosed();
+  session_open_ = false;
+  AfterSession();
+  if (!incarnation_) return;
+  context_.ledger.Write<void>(
+      [incarnation = *incarnation_](ledger::Ledger& l) { return l.EndIncarnation(incarnation); },
+      [](const Status&) {});  // found again, and ended, at the next start
+  context_.retirer.VmEnded(*incarnation_, has_ghes_);
+  incarnation_.reset();
+}
+
+void Vm::Report(const PoisonEvent& event, EventIntake::Recorded recorded) {
+  if (!incarnation_)
+    return recorded(Fail(ErrorCode::kBusy, identity_.name + " does not run, or is not known yet"));
+  intake_->Take(event, std::move(recorded));
+  AfterSession();
+}
+
+ring::RingCounters Vm::ring_counters() const {
+  ring::RingCounters sum;
+  for (const auto& ring : rings_) {
+    const ring::RingCounters one = ring->counters();
+    sum.taken += one.taken;
+    sum.coalesced += one.coalesced;
+    sum.lost += one.lost;
+    sum.failed_injections += one.failed_injections;
+    sum.malformed += one.malformed;
+  }
+  return sum;
+}
+
+void Vm::RingEventTaken(AttachedRing& from, const ring::RingEvent& event) {
+  intake_->Take(EventOfExit(event, context_.clock.WallNow()),
+                [weak = weak_from_this(), number = from.number(),
+                 token = event.token](const Result<ledger::RecordedEvent>&) {
+                  const auto self = weak.lock();
+                  if (self == nullptr) return;
+                  for (const auto& known : self->rings_)
+                    if (known->number() == number) known->Release(token);
+                });
+  AfterSession();
+}
+
+void Vm::RingEnded(AttachedRing& from) {
+  const ring::RingCounters counters = from.counters();
+  context_.log.Info("vmm_detached", {{"vm", identity_.name},
+                                     {"pid", std::to_string(from.process().pid)},
+                                     {"records", std::to_string(counters.taken)},
+                                     {"lost", std::to_string(counters.lost)}});
+  std::erase_if(rings_, [&](const auto& ring) { return ring.get() == &from; });
+}
+
+}  // namespace seaward

@@ -1,0 +1,121 @@
+// One VM at run time: which process holds its memory (the incarnation), its channel, its session,
+// its attached rings. Everything durable is in the ledger.
+//
+// Thread: the loop's. Held by shared_ptr: answers of the ledger may come after its owner let go.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host-notifier/app/attached_ring.h"
+#include "host-notifier/app/event_intake.h"
+#include "host-notifier/app/vm_context.h"
+#include "host-notifier/channel/channel_link.h"
+#include "host-notifier/session/session.h"
+
+namespace seaward {
+
+// Who holds the VM's memory, according to somebody other than the VMM. nullopt: nobody knows.
+using FindProcess = std::function<std::optional<ProcessIdentity>()>;
+
+class Vm final : public std::enable_shared_from_this<Vm>,
+                 private ChannelListener,
+                 private session::SessionPort,
+                 private session::SessionListener,
+                 private RingUser {
+ public:
+  // `find_process` may be empty (a static VM): then the kernel's word on who listens on the
+  // channel's socket counts, and without a channel the attached VMM.
+  Vm(const VmContext& context, ledger::VmIdentity identity, std::unique_ptr<ChannelOpener> opener,
+     FindProcess find_process);
+  ~Vm() override;
+
+  // The VM runs (again); its channel is there.
+  void Seen(std::optional<std::string> channel_socket, bool has_ghes);
+  // An admitted VMM; it is told how that went. kBusy: another living process is attached for this
+  // VM already.
+  Status Attach(ring::Attachment attachment);
+  // The guest restarted in the same process.
+  void Rebooted();
+  // The VM's memory is gone, or about to be.
+  void Ended(std::string_view why);
+  // The process found now is another one than before, or none.
+  bool StillRuns() const;
+
+  void Report(const PoisonEvent& event, EventIntake::Recorded recorded);
+  // Operators see live state through it.
+  const ledger::VmIdentity& identity() const { return identity_; }
+  const session::Session& session() const { return session_; }
+  const EventIntake::Counts& event_counts() const { return intake_->counts(); }
+  bool running() const { return process_.has_value(); }
+  bool attached() const { return !rings_.empty(); }
+  bool channel_open() const { return link_.open(); }
+  bool has_ghes() const { return has_ghes_; }
+  std::uint64_t reboots() const { return reboots_; }
+  const std::string& channel_error() const { return link_.last_error(); }
+  const std::optional<Uuid>& incarnation() const { return incarnation_; }
+  const std::optional<protocol::Stats>& guest_stats() const { return guest_stats_; }
+  ring::RingCounters ring_counters() const;
+
+ private:
+  // ChannelListener
+  void ChannelOpened() override;
+  void ChannelBytes(std::span<const std::byte> bytes) override;
+  void ChannelClosed(const Error& why) override;
+  // session::SessionPort
+  bool Send(std::span<const std::byte> frame) override { return link_.Send(frame); }
+  // session::SessionListener
+  void OnHello(const protocol::Hello& hello, bool new_boot) override;
+  void OnSent(const protocol::PoisonEntry& entry, const Uuid& boot_id) override;
+  void OnVerdict(const protocol::VerdictRecord& record, const Uuid& boot_id) override;
+  void OnSynced(const Uuid& boot_id, protocol::Stage stage) override;
+  void OnStats(const protocol::Stats& stats) override;
+  void OnPhase(session::Phase phase) override;
+  void OnProtocolFault(session::ProtocolFault fault, std::uint64_t count) override;
+  // RingUser
+  void RingEventTaken(AttachedRing& from, const ring::RingEvent& event) override;
+  void RingEnded(AttachedRing& from) override;
+
+  struct Known {
+    Uuid incarnation;
+    session::Wanted wanted;
+  };
+  static Result<Known> LoadIncarnation(ledger::Ledger& ledger, const ledger::VmIdentity& vm,
+                                       const ProcessIdentity& process);
+
+  std::optional<ProcessIdentity> CurrentProcess() const;
+  // Makes sure that the incarnation is the one of the process found now.
+  void FollowProcess();
+  void BeginIncarnation(const ProcessIdentity& process);
+  void IncarnationKnown(const ProcessIdentity& process, const Result<Known>& known);
+  void ResumeRings();
+  void OpenSession();
+  void AfterSession();
+  void RecordDelivered();
+  void VerdictRecorded(const protocol::VerdictRecord& record, const Result<ledger::PageRow>& page);
+
+  const VmContext& context_;
+  const ledger::VmIdentity identity_;
+  const std::unique_ptr<ChannelOpener> opener_;
+  const FindProcess find_process_;
+  ChannelLink link_;
+  session::Session session_;
+  LoopTimer session_timer_;
+  std::shared_ptr<EventIntake> intake_;
+  std::vector<std::unique_ptr<AttachedRing>> rings_;
+
+  std::optional<ProcessIdentity> process_;  // whose incarnation this is, or is about to be
+  std::optional<Uuid> incarnation_;         // known to the ledger
+  std::unique_ptr<FdWatch> process_watch_;
+  std::uint64_t rings_made_ = 0;
+  std::vector<std::uint64_t> delivered_;  // sent, and not yet on their way to the ledger
+  bool session_open_ = false;
+  bool has_ghes_ = false;
+  std::uint64_t reboots_ = 0;
+  std::optional<protocol::Stats> guest_stats_;
+};
+
+}  // namespace seaward

@@ -1,0 +1,38 @@
+// What every VM's part of the notifier shares. All of it belongs to the loop's thread and outlives
+// the VMs.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "host-notifier/app/host_memory.h"
+#include "host-notifier/app/host_retirer.h"
+#include "host-notifier/app/ledger_thread.h"
+#include "host-notifier/app/page_ids.h"
+#include "host-notifier/config/notifier_config.h"
+#include "host-notifier/ledger/ledger_rows.h"
+
+namespace seaward {
+
+// Follows what becomes durable, for `seawardctl watch`.
+class RecordObserver {
+ public:
+  virtual ~RecordObserver() = default;
+  virtual void EventRecorded(const ledger::VmIdentity& vm, const PoisonEvent& event) = 0;
+  virtual void PageChanged(const ledger::PageRow& page) = 0;
+};
+
+struct VmContext {
+  boost::asio::io_context& loop;
+  const Clock& clock;
+  const Logger& log;
+  LedgerThread& ledger;
+  HostMemory& memory;
+  PageIds& ids;
+  HostRetirer& retirer;
+  RecordObserver& observer;
+  const config::NotifierConfig& config;
+};
+
+}  // namespace seaward

@@ -1,0 +1,138 @@
+// The VM's channel and session: what the guest says and what becomes of it.
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <utility>
+
+#include "host-notifier/app/vm.h"
+
+namespace seaward {
+
+void Vm::ChannelOpened() {
+  context_.log.Info("channel_open", {{"vm", identity_.name}});
+  link_.SetReading(false);  // until the session may listen
+  FollowProcess();
+  OpenSession();
+}
+
+void Vm::OpenSession() {
+  if (session_open_ || !link_.open() || !incarnation_) return;
+  session_open_ = true;
+  session_.ChannelOpened();
+  AfterSession();
+}
+
+void Vm::ChannelBytes(std::span<const std::byte> bytes) {
+  if (!session_open_) return;  // of a session that ended with its incarnation
+  session_.BytesReceived(bytes);
+  AfterSession();
+}
+
+void Vm::ChannelClosed(const Error& why) {
+  context_.log.Info("channel_closed", {{"vm", identity_.name}, {"why", why.Text()}});
+  if (!session_open_) return;
+  session_open_ = false;
+  session_.ChannelClosed();
+  AfterSession();
+}
+
+// After every call into the session: when it wants to be called next, and whether it can take more.
+void Vm::AfterSession() {
+  if (session_open_) link_.SetReading(session_.ReadAllowance() > 0);
+  const auto deadline = session_.NextDeadline();
+  if (!deadline) return session_timer_.Cancel();
+  const auto wait = std::max(*deadline - context_.clock.Now(), std::chrono::nanoseconds(0));
+  session_timer_.Start(wait, [this] {
+    session_.Tick();
+    AfterSession();
+  });
+}
+
+void Vm::OnHello(const protocol::Hello& hello, bool new_boot) {
+  context_.log.Info("hello", {{"vm", identity_.name},
+                              {"boot", FormatUuid(hello.boot_id)},
+                              {"stage", std::string(protocol::ToString(hello.stage))},
+                              {"new_boot", new_boot ? "yes" : "no"},
+                              {"agent", hello.agent_version}});
+  if (!incarnation_) return;
+  if (new_boot) intake_->book().StartNewBoot();
+  context_.ledger.Write<bool>(
+      [incarnation = *incarnation_, boot = hello.boot_id](ledger::Ledger& l) {
+        return l.BeginBoot(incarnation, boot);
+      },
+      [weak = weak_from_this()](const Result<bool>& begun) {
+        const auto self = weak.lock();
+        if (self != nullptr && !begun)
+          self->context_.log.Error("boot_not_recorded",
+                                   {{"vm", self->identity_.name}, {"why", begun.error().Text()}});
+      });
+}
+
+// Behind the write of the event that caused it, and in one write for a whole replay.
+void Vm::OnSent(const protocol::PoisonEntry& entry, const Uuid&) {
+  delivered_.push_back(entry.id);
+  if (delivered_.size() > 1) return;
+  boost::asio::post(context_.loop, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->RecordDelivered();
+  });
+}
+
+void Vm::RecordDelivered() {
+  context_.ledger.Write<void>(
+      [ids = std::exchange(delivered_, {})](ledger::Ledger& l) { return l.RecordDelivered(ids); },
+      [](const Status&) {});  // an id without a row: its event's own error was logged
+}
+
+void Vm::OnVerdict(const protocol::VerdictRecord& record, const Uuid& boot_id) {
+  if (!incarnation_) return;
+  context_.ledger.Write<ledger::PageRow>(
+      [incarnation = *incarnation_, boot_id, record, received = context_.clock.Now()](
+          ledger::Ledger& l) { return l.RecordVerdict(incarnation, boot_id, record, received); },
+      [weak = weak_from_this(), record](const Result<ledger::PageRow>& page) {
+        if (const auto self = weak.lock()) self->VerdictRecorded(record, page);
+      });
+}
+
+void Vm::VerdictRecorded(const protocol::VerdictRecord& record,
+                         const Result<ledger::PageRow>& page) {
+  if (!page) {
+    context_.log.Warning("verdict_not_recorded",
+                         {{"vm", identity_.name},
+                          {"gpa", FormatAddress(record.range.start().value)},
+                          {"why", page.error().Text()}});
+    return;
+  }
+  const auto exposure = page->exposure ? std::to_string(page->exposure->count() / 1000) : "none";
+  context_.log.Info("verdict", {{"vm", identity_.name},
+                                {"gpa", FormatAddress(record.range.start().value)},
+                                {"outcome", std::string(protocol::ToString(record.outcome))},
+                                {"kind", std::string(protocol::ToString(record.kind))},
+                                {"stage", std::string(protocol::ToString(record.stage))},
+                                {"errno", std::to_string(record.sys_errno)},
+                                {"exposure_us", exposure}});
+  context_.observer.PageChanged(*page);
+  context_.retirer.VerdictRecorded(*page, has_ghes_);
+}
+
+void Vm::OnSynced(const Uuid& boot_id, protocol::Stage stage) {
+  context_.log.Info("synced", {{"vm", identity_.name},
+                               {"boot", FormatUuid(boot_id)},
+                               {"stage", std::string(protocol::ToString(stage))},
+                               {"pages", std::to_string(session_.wanted_entries())}});
+}
+
+void Vm::OnStats(const protocol::Stats& stats) {
+  guest_stats_ = stats;
+}
+
+void Vm::OnPhase(session::Phase phase) {
+  context_.log.Debug("session_phase",
+                     {{"vm", identity_.name}, {"phase", std::string(session::ToString(phase))}});
+}
+
+void Vm::OnProtocolFault(session::ProtocolFault fault, std::uint64_t count) {
+  context_.log.Warning("protocol_fault", {{"vm", identity_.name},
+                                          {"fault", std::string(session::ToString(fault))},
+                                          {"count", std::to_string(count)}});
+}
+
+}  // namespace seaward
