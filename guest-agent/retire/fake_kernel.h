@@ -38,6 +38,7 @@ class FakeKernel final : public GuestMemory, public PageOffliner {
   explicit FakeKernel(PageSize size = {}) : size_(size) {}
 
   void Holds(GuestPhysAddr page, Use use) { pages_[page.value / size_.bytes].use = use; }
+  void ShowsNoPage(GuestPhysAddr page) { pages_[page.value / size_.bytes].no_page = true; }
   void Flags(GuestPhysAddr page) { pages_[page.value / size_.bytes].flagged = true; }
   void DisableSoftOffline() { soft_enabled_ = false; }
   void HideKpageflags() { kpageflags_ = false; }
@@ -51,6 +52,8 @@ class FakeKernel final : public GuestMemory, public PageOffliner {
 
   Result<PageFlags> FlagsOf(PageFrame frame) override {
     if (!kpageflags_) return Fail(ErrorCode::kUnsupported, "no kpageflags");
+    // Past the last frame of the machine kpageflags ends.
+    if (frame.number * size_.bytes >= kRamEnd) return PageFlags{}.With(PageFlag::kNoPage);
     return FlagsFor(PageAt(frame.number));
   }
 
@@ -76,6 +79,7 @@ class FakeKernel final : public GuestMemory, public PageOffliner {
   struct Page {
     Use use = Use::kFree;
     bool flagged = false;
+    bool no_page = false;
   };
   static constexpr std::uint64_t kRamStart = 0x40000000;
   static constexpr std::uint64_t kRamEnd = 0x60000000;
@@ -83,11 +87,11 @@ class FakeKernel final : public GuestMemory, public PageOffliner {
   Page PageAt(std::uint64_t number) const {
     if (const auto it = pages_.find(number); it != pages_.end()) return it->second;
     const std::uint64_t address = number * size_.bytes;
-    return Page{address >= kRamStart && address < kRamEnd ? Use::kFree : Use::kNotRam, false};
+    return Page{address >= kRamStart && address < kRamEnd ? Use::kFree : Use::kNotRam};
   }
 
   PageFlags FlagsFor(const Page& page) const {
-    PageFlags flags = UseFlags(page.use);
+    const PageFlags flags = page.no_page ? PageFlags{} : UseFlags(page.use);
     return page.flagged ? flags.With(PageFlag::kHwpoison) : flags;
   }
 
@@ -111,10 +115,9 @@ class FakeKernel final : public GuestMemory, public PageOffliner {
       case Use::kWithheld:
         return none.With(PageFlag::kReserved);
       case Use::kKernelPlain:
-        return none;
-      case Use::kOffline:
+      case Use::kOffline:  // as Linux 7.3 shows frames without a page
       case Use::kNotRam:
-        return none.With(PageFlag::kNoPage);
+        return none;
     }
     return none;
   }

@@ -7,6 +7,7 @@ namespace seaward::agent {
 namespace {
 
 using protocol::Outcome;
+using protocol::PageKind;
 using protocol::PoisonEntry;
 using protocol::VerdictRecord;
 
@@ -82,6 +83,7 @@ bool RetirementDesk::HasWork() const {
 }
 
 RetirementProgress RetirementDesk::Work(std::size_t max_pages) {
+  layout_.reset();
   RetirementProgress progress;
   std::size_t pages_left = max_pages;
   while (pages_left > 0 && !fresh_.empty()) WorkOnJob(fresh_, pages_left, progress);
@@ -160,16 +162,25 @@ PageVerdict RetirementDesk::Refused(Outcome outcome, int sys_errno) const {
                      .sys_errno = static_cast<std::uint16_t>(sys_errno)};
 }
 
-// The layout is read only for a page whose flags leave a doubt: ordinary pages are System RAM.
+const Result<MemoryLayout>& RetirementDesk::Layout() {
+  if (!layout_) layout_.emplace(memory_.ReadLayout());
+  return *layout_;
+}
+
+// The layout is read only for a page whose flags leave a doubt: one in plain use is System RAM. A
+// frame without a page shows kNoPage or, on Linux 7.3, no flag at all, as some kernel pages do.
 std::optional<RetirementDesk::Fate> RetirementDesk::OutsideRam(const Job& job) {
   const PageSize size = retirer_.page_size();
   const auto flags = memory_.FlagsOf(FrameOf(job.next, size));
-  const bool has_page = !flags || !flags->Has(PageFlag::kNoPage);
-  if (flags && has_page && !flags->Has(PageFlag::kReserved)) return std::nullopt;
+  const bool reserved = flags && flags->Has(PageFlag::kReserved);
+  const PageKind kind = flags ? KindOf(*flags) : PageKind::kUnknown;
+  const bool in_doubt = reserved || kind == PageKind::kUnknown || kind == PageKind::kOffline ||
+                        kind == PageKind::kHwpoison;
+  if (!in_doubt) return std::nullopt;
 
-  const auto layout = memory_.ReadLayout();
+  const Result<MemoryLayout>& layout = Layout();
   if (!layout) {
-    if (has_page) return std::nullopt;
+    if (kind != PageKind::kOffline) return std::nullopt;
     return Fate{size.bytes, Refused(Outcome::kFailed, EACCES)};
   }
   const ByteRange pages = PagesAround(job.entry.range, size);
@@ -178,9 +189,10 @@ std::optional<RetirementDesk::Fate> RetirementDesk::OutsideRam(const Job& job) {
   if (piece.role == MemoryRole::kSystemRam) return std::nullopt;
   // A border of roles inside of a page: the page is the unit that the kernel manages.
   const ByteRange whole = PagesAround(piece.range, size);
-  const bool withheld = piece.role == MemoryRole::kWithheld && has_page;
+  // Withheld RAM has pages, all of them reserved; a device's window has none.
+  const bool withheld = piece.role == MemoryRole::kWithheld && (reserved || !flags);
   PageVerdict verdict = Refused(withheld ? Outcome::kExcludedBeforeBoot : Outcome::kNotRam, 0);
-  verdict.kind = withheld ? protocol::PageKind::kReserved : protocol::PageKind::kOffline;
+  verdict.kind = withheld ? PageKind::kReserved : PageKind::kOffline;
   return Fate{whole.length(), verdict};
 }
 

@@ -83,6 +83,7 @@ class RetirementDesk {
   std::optional<Fate> OutsideRam(const Job& job);
   Fate AttemptPage(GuestPhysAddr page, const protocol::PoisonEntry& entry);
   PageVerdict Refused(protocol::Outcome outcome, int sys_errno) const;
+  const Result<MemoryLayout>& Layout();
 
   GuestMemory& memory_;
   PageRetirer& retirer_;
@@ -93,6 +94,7 @@ class RetirementDesk {
   std::deque<Job> fresh_;
   std::deque<Job> replayed_;
   RetrySchedule retries_;
+  std::optional<Result<MemoryLayout>> layout_;  // as read in this slice
 };
 
 }  // namespace seaward::agent

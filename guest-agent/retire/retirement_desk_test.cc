@@ -126,6 +126,13 @@ TEST_F(RetirementDeskTest, TellsWithheldMemoryFromMemoryThatNeverWas) {
   EXPECT_THAT(kernel_->writes(), IsEmpty());
 }
 
+TEST_F(RetirementDeskTest, AReservedWindowOfADeviceIsNotWithheldRam) {
+  Start();
+  kernel_->Holds(kPage, Use::kWithheld);
+  kernel_->ShowsNoPage(kPage);
+  EXPECT_EQ(Dealt(Entry(1, kPage.value)), Outcome::kNotRam);
+}
+
 TEST_F(RetirementDeskTest, CoversARangeOfSeveralFatesInOrder) {
   Start();
   kernel_->Holds(GuestPhysAddr{kPage.value + 0x2000}, Use::kWithheld);
@@ -274,7 +281,7 @@ TEST_F(RetirementDeskTest, WithoutALayoutTheKernelDecidesAboutPagesThatExist) {
   kernel_->HideIomem();
   kernel_->Holds(kPage, Use::kKernelText);
   EXPECT_EQ(Dealt(Entry(1, kPage.value)), Outcome::kInKernel);
-  EXPECT_EQ(Dealt(Entry(2, 0x09000000)), Outcome::kFailed);
+  EXPECT_EQ(Dealt(Entry(2, 0x800000000)), Outcome::kFailed);
 }
 
 }  // namespace
