@@ -164,7 +164,10 @@ void Agent::PortEvent() {
       return;
     }
     const auto arrival = keeper_.port()->Read(buffer_);
-    if (!arrival) keeper_.Drop(arrival.error());
+    if (!arrival) {
+      lost_own_memory_ = arrival.error().sys_errno == EFAULT;
+      keeper_.Drop(arrival.error());
+    }
     const bool connected = arrival && arrival->host_connected;
     if (connected != host_connected_) {
       host_connected_ = connected;

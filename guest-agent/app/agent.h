@@ -48,6 +48,8 @@ class Agent final : private SessionEdge {
   // More to do at once.
   bool HasWork() const { return unread_ || session_.HasWork(); }
   std::optional<MonoTime> NextDeadline() const;
+  // A page of the agent itself was taken from it: this process cannot go on (self_restart.h).
+  bool LostOwnMemory() const { return lost_own_memory_; }
   EarlyView View();
   // Before the process ends.
   void SaveJournalNow();
@@ -92,6 +94,7 @@ class Agent final : private SessionEdge {
   std::array<std::byte, 8192> buffer_;
   bool host_connected_ = false;
   bool unread_ = false;
+  bool lost_own_memory_ = false;
   std::optional<MonoTime> save_due_;
   // Log lines of verdicts, rate-limited.
   MonoTime log_window_{};

@@ -77,6 +77,7 @@ Result<bool> AgentLoop::Step(std::optional<MonoTime> deadline) {
       agent_.LookForPort();
     }
   }
+  if (agent_.LostOwnMemory()) return Fail(ErrorCode::kIo, "a page of the agent itself", EFAULT);
   agent_.Work();
   return true;
 }

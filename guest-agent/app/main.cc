@@ -1,6 +1,7 @@
 // seaward-agent: inside the guest, takes bad memory out of use.
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <span>
 
@@ -8,6 +9,7 @@
 #include "guest-agent/app/agent_loop.h"
 #include "guest-agent/app/command_line.h"
 #include "guest-agent/app/memory_lock.h"
+#include "guest-agent/app/self_restart.h"
 
 namespace seaward::agent {
 namespace {
@@ -23,6 +25,7 @@ yaml::Loaded<AgentConfig> ConfigFor(const CommandLine& line) {
 
 int Failed(const Logger& log, const Error& why) {
   log.Error("failed", {{"why", why.Text()}});
+  if (why.sys_errno == EFAULT) RestartSelf();
   return kFailed;
 }
 
@@ -81,6 +84,7 @@ int Main(std::span<const char* const> arguments) {
 }  // namespace seaward::agent
 
 int main(int argc, char** argv) {
+  seaward::agent::RestartOnOwnMemoryError("/proc/self/exe", argv);
   return seaward::agent::Main(
       std::span<const char* const>(argv, static_cast<std::size_t>(argc)).subspan(1));
 }
