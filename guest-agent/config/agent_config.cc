@@ -20,11 +20,12 @@ BudgetConfig ReadBudget(MapReader map) {
 
 RetryConfig ReadRetry(MapReader map) {
   RetryConfig retry;
+  // A deferral is repeated at most once a second (protocol/spec.md).
   retry.initial = map.Duration<milliseconds>("initial_ms", milliseconds(1000),
-                                             {milliseconds(10), milliseconds(60000)})
+                                             {milliseconds(1000), milliseconds(60000)})
                       .value;
   const auto longest = map.Duration<milliseconds>("max_ms", milliseconds(300000),
-                                                  {milliseconds(10), milliseconds(3600000)});
+                                                  {milliseconds(1000), milliseconds(3600000)});
   retry.max = longest.value;
   if (retry.max < retry.initial)
     map.Refuse(longest.at, "'retry.max_ms' is less than 'retry.initial_ms'");

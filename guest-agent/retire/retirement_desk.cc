@@ -78,10 +78,6 @@ void RetirementDesk::Forget(const ByteRange& range) {
   retries_.Forget(range);
 }
 
-bool RetirementDesk::HasWork() const {
-  return !fresh_.empty() || !replayed_.empty() || retries_.FirstDue(clock_.Now()).has_value();
-}
-
 RetirementProgress RetirementDesk::Work(std::size_t max_pages) {
   layout_.reset();
   RetirementProgress progress;

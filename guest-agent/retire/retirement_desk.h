@@ -51,7 +51,10 @@ class RetirementDesk {
   bool Submit(const protocol::PoisonEntry& entry);
   // The host no longer asks for these: waiting entries and retries inside of them are dropped.
   void Forget(const ByteRange& range);
-  bool HasWork() const;
+  // Reports without a verdict.
+  bool HasQueued() const { return !fresh_.empty() || !replayed_.empty(); }
+  // The same, or a deferred page is due.
+  bool HasWork() const { return HasQueued() || retries_.FirstDue(clock_.Now()).has_value(); }
   // Attempts at most `max_pages` pages.
   RetirementProgress Work(std::size_t max_pages);
   // When a deferred page is due.

@@ -62,14 +62,21 @@ void AgentSession::Happened(SessionEvent event) {
   }
 }
 
+// A request that arrives right after a Hello was sent before that Hello was heard.
+void AgentSession::HelloRequested() {
+  const MonoTime now = clock_.Now();
+  if (!last_hello_ || now - *last_hello_ >= limits_.hello_gap) {
+    Happened(SessionEvent::kHelloRequested);
+  } else if (phase_ == SessionPhase::kLive) {
+    // Not lost: a host that started anew asks again, and at the latest then is answered.
+    ++rejected_frames_;
+  }
+}
+
 void AgentSession::SendHello() {
   const MonoTime now = clock_.Now();
-  if (last_hello_ && now - *last_hello_ < limits_.hello_gap) {
-    if (!hello_due_) hello_due_ = *last_hello_ + limits_.hello_gap;
-    return;
-  }
   nonce_ = Nonce{std::max<std::uint64_t>(edge_.ChooseNonce(), 1)};
-  offered_.push_back(nonce_);
+  offered_.push_back(Offer{nonce_, dealt_with_});
   if (offered_.size() > kMaxOffered) offered_.pop_front();
   sent_sequence_ = kHelloSequence - 1;
   (void)Send(protocol::Hello{.boot_id = identity_.boot_id,
@@ -89,8 +96,7 @@ void AgentSession::Begin() {
   sent_sequence_ = kHelloSequence;
   hello_due_.reset();
   wanted_.reset();
-  heard_.Clear();
-  replayed_.Clear();
+  given_.Clear();
   synced_ = false;
   outbox_.BeginSession();
   identity_.incarnation = ack_->incarnation;
@@ -117,7 +123,7 @@ void AgentSession::HandleFrame(const protocol::Frame& frame) {
   if (!message) {
     ++rejected_frames_;
   } else if (std::holds_alternative<protocol::HelloRequest>(*message)) {
-    Happened(SessionEvent::kHelloRequested);
+    HelloRequested();
   } else if (const auto* ack = std::get_if<protocol::HelloAck>(&*message)) {
     HandleAck(frame, *ack);
   } else if (FromThisSession(frame.header)) {
@@ -129,9 +135,16 @@ void AgentSession::HandleFrame(const protocol::Frame& frame) {
 
 void AgentSession::HandleAck(const protocol::Frame& frame, const protocol::HelloAck& ack) {
   const Nonce nonce = frame.header.nonce;
-  const auto offered = std::find(offered_.begin(), offered_.end(), nonce);
-  const bool repeated = phase_ == SessionPhase::kLive && nonce == nonce_;
-  if (offered == offered_.end() || repeated) {
+  if (FromThisSession(frame.header)) {
+    ack_ = ack;
+    identity_.incarnation = ack.incarnation;
+    edge_.OnLive(ack);
+    return;
+  }
+  const auto offered = std::find_if(offered_.begin(), offered_.end(),
+                                    [nonce](const Offer& offer) { return offer.nonce == nonce; });
+  const bool stands = phase_ == SessionPhase::kLive && nonce == nonce_;
+  if (offered == offered_.end() || stands) {
     ++rejected_frames_;
     return;
   }
@@ -150,31 +163,42 @@ bool AgentSession::FromThisSession(const protocol::FrameHeader& header) {
 }
 
 void AgentSession::HandleLive(const Message& message) {
-  std::visit(Overloaded{[this](const protocol::Poison& poison) {
-                          for (const protocol::PoisonEntry& entry : poison.entries) {
-                            if (desk_.Submit(entry) && entry.replay) heard_.Insert(entry.range);
-                          }
-                        },
-                        [this](const protocol::Sync& sync) {
-                          wanted_ = sync;
-                          synced_ = false;
-                          CheckSynced();
-                        },
-                        [this](const protocol::Clear& clear) {
-                          for (const ByteRange& range : clear.ranges) {
-                            desk_.Forget(range);
-                            dealt_with_.Erase(range);
-                            heard_.Erase(range);
-                            replayed_.Erase(range);
-                            edge_.OnForgotten(range);
-                          }
-                        },
+  std::visit(Overloaded{[this](const protocol::Poison& poison) { HandlePoison(poison); },
+                        [this](const protocol::Sync& sync) { HandleSync(sync); },
+                        [this](const protocol::Clear& clear) { HandleClear(clear); },
                         [this](const protocol::Ping&) {
                           if (Send(protocol::Pong{})) (void)Send(CurrentStats());
                         },
+                        [](const protocol::Pong&) {},
                         // Only a guest says these, or they were dealt with before.
                         [this](const auto&) { ++rejected_frames_; }},
              message);
+}
+
+void AgentSession::HandlePoison(const protocol::Poison& poison) {
+  for (const protocol::PoisonEntry& entry : poison.entries) {
+    if (!desk_.Submit(entry)) return;  // no room: the host sends again what gets no verdict
+    // A predicted error is never part of a digest.
+    if (entry.evidence != protocol::Evidence::kPredicted) given_.Insert(entry.range);
+  }
+}
+
+void AgentSession::HandleSync(const protocol::Sync& sync) {
+  // The host found its own set in our Hello and will not repeat it.
+  const protocol::PageSet& told = offered_.front().dealt_with;
+  if (!wanted_ && sync.digest == told.digest() && sync.entries == told.entries()) {
+    for (const ByteRange& range : told.ranges()) given_.Insert(range);
+  }
+  wanted_ = sync;
+}
+
+void AgentSession::HandleClear(const protocol::Clear& clear) {
+  for (const ByteRange& range : clear.ranges) {
+    desk_.Forget(range);
+    dealt_with_.Erase(range);
+    given_.Erase(range);
+    edge_.OnForgotten(range);
+  }
 }
 
 void AgentSession::Work() {
@@ -197,10 +221,7 @@ void AgentSession::Report(const RetirementProgress& progress) {
     outbox_.EndSession();
   }
   for (const protocol::PoisonEntry& entry : progress.finished) {
-    // The host never replays a predicted error: its set holds none.
-    if (entry.evidence == protocol::Evidence::kPredicted) continue;
-    dealt_with_.Insert(entry.range);
-    if (entry.replay) replayed_.Insert(entry.range);
+    if (entry.evidence != protocol::Evidence::kPredicted) dealt_with_.Insert(entry.range);
   }
   edge_.OnProgress(progress);
 }
@@ -213,19 +234,12 @@ void AgentSession::FlushVerdicts() {
   }
 }
 
-bool AgentSession::IsWanted(const protocol::PageSet& set) const {
-  return wanted_ && set.digest() == wanted_->digest && set.entries() == wanted_->entries;
-}
-
-bool AgentSession::Settled() const {
-  const bool all_here = IsWanted(dealt_with_) || IsWanted(heard_);
-  return phase_ == SessionPhase::kLive && all_here && !desk_.HasWork() && outbox_.empty();
-}
-
+// Once a session. A deferred page has its verdict and holds nothing up.
 void AgentSession::CheckSynced() {
-  if (phase_ != SessionPhase::kLive || synced_) return;
-  if (!IsWanted(dealt_with_) && !IsWanted(replayed_)) return;
-  if (!outbox_.empty() || !Send(*wanted_)) return;
+  if (phase_ != SessionPhase::kLive || synced_ || !wanted_) return;
+  if (given_.digest() != wanted_->digest || given_.entries() != wanted_->entries) return;
+  if (desk_.HasQueued() || !outbox_.empty()) return;
+  if (!Send(protocol::Sync{dealt_with_.digest(), dealt_with_.entries()})) return;
   synced_ = true;
   (void)Send(CurrentStats());
   edge_.OnSynced();

@@ -36,8 +36,8 @@ struct AgentIdentity {
 struct SessionLimits {
   std::chrono::milliseconds hello_initial{250};  // first repetition of an unanswered Hello
   std::chrono::milliseconds hello_max{30000};
-  // Hellos keep this distance, so that a flood of HelloRequests costs nothing.
-  std::chrono::milliseconds hello_gap{100};
+  // A HelloRequest that comes sooner after a Hello has crossed it on its way.
+  std::chrono::milliseconds hello_gap{1000};
   std::chrono::milliseconds send_retry{20};  // when the port took no frame
   std::size_t outbox_records = 1024;
   std::size_t slice_pages = 8;  // attempts between two looks at the port
@@ -81,14 +81,19 @@ class AgentSession {
   std::optional<MonoTime> NextDeadline() const;
 
   SessionPhase phase() const { return phase_; }
-  // Everything that the host replayed in this session has a verdict, be it "deferred", and all of
-  // them are out.
-  bool Settled() const;
+  // Synced with this host, nothing left to do or to send.
+  bool Settled() const { return synced_ && !desk_.HasWork() && outbox_.empty(); }
   std::uint64_t rejected_frames() const { return rejected_frames_; }
   std::uint64_t dropped_bytes() const { return reader_.dropped_bytes(); }
 
  private:
+  struct Offer {
+    protocol::Nonce nonce;
+    protocol::PageSet dealt_with;  // what the Hello's digest covered
+  };
+
   void Happened(SessionEvent event);
+  void HelloRequested();
   void SendHello();
   void Begin();
   void End();
@@ -98,7 +103,9 @@ class AgentSession {
   bool FromThisSession(const protocol::FrameHeader& header);
   void Report(const RetirementProgress& progress);
   void FlushVerdicts();
-  bool IsWanted(const protocol::PageSet& set) const;
+  void HandlePoison(const protocol::Poison& poison);
+  void HandleSync(const protocol::Sync& sync);
+  void HandleClear(const protocol::Clear& clear);
   void CheckSynced();
   bool Send(const protocol::Message& message);
   protocol::Stats CurrentStats();
@@ -113,13 +120,13 @@ class AgentSession {
   protocol::FrameReader reader_;
   VerdictOutbox outbox_;
   protocol::PageSet dealt_with_;  // in this boot, by final verdict; predicted errors stay out
-  protocol::PageSet heard_;       // replayed by the host in this session
-  protocol::PageSet replayed_;    // the part of it with a final verdict
-  std::optional<protocol::Sync> wanted_;  // the host's set
+  protocol::PageSet given_;       // by the host in this session, predicted errors aside
+  std::optional<protocol::Sync> wanted_;  // the host's set, as it said last
   bool synced_ = false;
 
-  // The nonces of this greeting, oldest first: an answer to any of them is good, the newest wins.
-  std::deque<protocol::Nonce> offered_;
+  // The Hellos of this greeting, oldest first: an answer to any of them is good, the newest wins.
+  // The front is the one that was answered, while a session stands.
+  std::deque<Offer> offered_;
   protocol::Nonce nonce_ = protocol::Nonce::kNone;
   std::uint32_t sent_sequence_ = 0;
   std::uint32_t received_sequence_ = 0;
