@@ -1,5 +1,5 @@
 // A kernel's physical memory as the tests need it: answers kpageflags, iomem and the two offline
-// files the way a real arm64 kernel was measured to (docs/ARCHITECTURE.md, "Verdicts").
+// files the way a real arm64 kernel was measured to (VERDICTS.md).
 #pragma once
 
 #include <cerrno>

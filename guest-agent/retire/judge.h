@@ -1,5 +1,5 @@
 // The verdict rules: from what one attempt returned and what the kernel shows before and after it
-// to an outcome. Pure; every row is measured on a real kernel (docs/ARCHITECTURE.md, "Verdicts").
+// to an outcome. Pure. The rules as a table, and what was measured: VERDICTS.md beside this.
 //
 // The HWPOISON flag alone proves nothing: a hard attempt on a page of the kernel fails with EBUSY
 // and leaves the flag behind, after which a hard attempt says EHWPOISON and a soft one even 0,
