@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <utility>
 
 #include "guest-agent/journal/journal_file.h"
 #include "guest-agent/port/port_finder.h"
@@ -18,7 +19,7 @@ using protocol::Stage;
 // The journal follows the verdicts by a second: a burst is one write, and no verdict waits for it.
 constexpr std::chrono::seconds kSaveDelay{1};
 // A replay after a reboot may bring thousands of verdicts; people read the first ones.
-constexpr int kLinesPerWindow = 100;
+constexpr std::size_t kLinesPerWindow = 100;
 constexpr std::chrono::seconds kLogWindow{10};
 
 // Stands in where the kernel has no hard_offline_page or does not let us: every page then fails
@@ -184,6 +185,7 @@ void Agent::Work() {
   if (keeper_.NextLook() && *keeper_.NextLook() <= now) LookForPort();
   session_.Work();
   if (unread_) PortEvent();
+  if (!HasWork()) LogVerdicts();
   if (save_due_ && *save_due_ <= now) SaveJournalNow();
 }
 
@@ -227,7 +229,13 @@ void Agent::OnLive(const protocol::HelloAck& ack) {
 }
 
 void Agent::OnProgress(const RetirementProgress& progress) {
-  for (const protocol::VerdictRecord& record : progress.records) LogVerdict(record);
+  for (const protocol::VerdictRecord& record : progress.records) {
+    if (unlogged_.size() < kLinesPerWindow) {
+      unlogged_.push_back(record);
+    } else {
+      ++suppressed_;
+    }
+  }
   bool kept = true;
   for (const protocol::VerdictRecord& record : progress.to_keep)
     kept = journal_.Add(record) && kept;
@@ -248,17 +256,27 @@ void Agent::OnForgotten(const ByteRange& range) {
   if (journal_.changed() && !save_due_) save_due_ = clock_.Now() + kSaveDelay;
 }
 
+void Agent::LogVerdicts() {
+  if (clock_.Now() - log_window_ > kLogWindow) {
+    log_window_ = clock_.Now();
+    logged_ = 0;
+  }
+  for (const protocol::VerdictRecord& record : unlogged_) {
+    if (logged_ >= kLinesPerWindow) {
+      ++suppressed_;
+      continue;
+    }
+    ++logged_;
+    LogVerdict(record);
+  }
+  unlogged_.clear();
+  // Said with the next verdict that is logged: a count of its own would need a wake-up.
+  if (suppressed_ > 0 && logged_ < kLinesPerWindow)
+    log_.Info("verdicts_unlogged",
+              {{"count", fmt::format("{}", std::exchange(suppressed_, std::size_t{0}))}});
+}
+
 void Agent::LogVerdict(const protocol::VerdictRecord& record) {
-  const MonoTime now = clock_.Now();
-  if (now - log_window_ > kLogWindow) {
-    if (unlogged_ > 0) log_.Info("verdicts_unlogged", {{"count", fmt::format("{}", unlogged_)}});
-    log_window_ = now;
-    logged_ = unlogged_ = 0;
-  }
-  if (++logged_ > kLinesPerWindow) {
-    ++unlogged_;
-    return;
-  }
   const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(record.duration);
   log_.Info("verdict", {{"id", fmt::format("{}", record.id)},
                         {"gpa", FormatAddress(record.range.start().value)},

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -76,6 +77,7 @@ class Agent final : private SessionEdge {
   void OnProgress(const RetirementProgress& progress) override;
   void OnSynced() override;
   void OnForgotten(const ByteRange& range) override;
+  void LogVerdicts();
   void LogVerdict(const protocol::VerdictRecord& record);
 
   AgentConfig config_;
@@ -96,10 +98,11 @@ class Agent final : private SessionEdge {
   bool unread_ = false;
   bool lost_own_memory_ = false;
   std::optional<MonoTime> save_due_;
-  // Log lines of verdicts, rate-limited.
+  // Verdicts to be logged once there is nothing more urgent: a console can be slow. Rate-limited.
+  std::vector<protocol::VerdictRecord> unlogged_;
   MonoTime log_window_{};
-  int logged_ = 0;
-  int unlogged_ = 0;
+  std::size_t logged_ = 0;
+  std::size_t suppressed_ = 0;
 };
 
 }  // namespace seaward::agent

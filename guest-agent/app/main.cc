@@ -9,6 +9,7 @@
 #include "guest-agent/app/agent_loop.h"
 #include "guest-agent/app/command_line.h"
 #include "guest-agent/app/memory_lock.h"
+#include "guest-agent/app/rehearsal.h"
 #include "guest-agent/app/self_restart.h"
 
 namespace seaward::agent {
@@ -54,6 +55,7 @@ int Serve(const AgentConfig& config, protocol::Stage stage) {
   if (config.lock_memory) {
     if (const auto locked = LockMemory(); !locked)
       log.Warning("memory_not_locked", {{"why", locked.error().Text()}});
+    if (!RehearseRetirement(environment.page_size)) log.Error("rehearsal_failed");
   }
   const auto ended = loop->Run();
   (*agent)->SaveJournalNow();

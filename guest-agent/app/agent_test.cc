@@ -1,0 +1,180 @@
+#include "guest-agent/app/agent.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <pty.h>
+#include <termios.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/fake_clock.h"
+#include "base/file_io.h"
+#include "guest-agent/app/rehearsal.h"
+#include "guest-agent/journal/journal_file.h"
+#include "protocol/codec.h"
+#include "protocol/frame_reader.h"
+
+namespace seaward::agent {
+namespace {
+
+using namespace protocol;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+constexpr GuestPhysAddr kPage{0x40300000};
+
+class NoLog final : public LogSink {
+ public:
+  void Write(LogLevel, std::string_view line) override { lines.emplace_back(line); }
+  std::vector<std::string> lines;
+};
+
+// A machine of files, whose port is a pseudo-terminal with the host at its other end.
+class AgentTest : public testing::Test {
+ protected:
+  AgentTest() {
+    char name[] = "/tmp/swaXXXXXX";
+    root_ = ::mkdtemp(name);
+    roots_ = SystemRoots{root_ + "/sys", root_ + "/proc", root_ + "/dev"};
+    config_.run_dir = root_ + "/run";
+    config_.journal = root_ + "/lib/journal";
+    KernelShows("/proc/sys/kernel/random/boot_id", "c7a5fdbd-edaf-9455-926a-d65c16db1809\n");
+    KernelShows("/proc/iomem", "40000000-5fffffff : System RAM\n");
+    KernelShows("/sys/class/virtio-ports/vport0p1/name", config_.channel_name + "\n");
+    KernelShows(kHardOffline, "");
+    std::filesystem::create_directories(root_ + "/dev");
+    int host = -1;
+    int guest = -1;
+    char node[64];
+    termios raw{};
+    ::cfmakeraw(&raw);
+    EXPECT_EQ(::openpty(&host, &guest, node, &raw, nullptr), 0);
+    host_.Reset(host);
+    guest_.Reset(guest);
+    std::filesystem::create_symlink(node, root_ + "/dev/vport0p1");
+  }
+  ~AgentTest() override { std::filesystem::remove_all(root_); }
+
+  void KernelShows(const std::string& path, const std::string& text) {
+    const std::filesystem::path file = root_ + path;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file) << text;
+  }
+  std::string WrittenToSysfs() const { return ReadTextFile(root_ + kHardOffline, 4096).value(); }
+
+  void AgentStarts(Stage stage = Stage::kRun) {
+    agent_.reset();
+    heard_.clear();
+    auto agent = Agent::Create(config_, stage, {roots_, PageSize{}, clock_, log_});
+    ASSERT_TRUE(agent) << agent.error().Text();
+    agent_ = std::move(*agent);
+    agent_->LookForPort();
+    host_sequence_ = 0;
+    HostSays(HelloAck{.incarnation = Uuid{{std::byte{7}}}});
+  }
+  void HostSays(const Message& message) {
+    HostListens();
+    ASSERT_NE(nonce_, Nonce::kNone);
+    ASSERT_TRUE(WriteAll(host_.get(), EncodeFrame(message, nonce_, ++host_sequence_).value()));
+    pollfd port{agent_->port_fd(), POLLIN, 0};
+    ASSERT_EQ(::poll(&port, 1, 5000), 1);
+    agent_->PortEvent();
+    while (agent_->HasWork()) agent_->Work();
+    agent_->Work();
+    HostListens();
+  }
+  void HostListens() {
+    std::array<std::byte, 4096> buffer;
+    pollfd host{host_.get(), POLLIN, 0};
+    while (::poll(&host, 1, 0) == 1) {
+      const ssize_t n = ::read(host_.get(), buffer.data(), buffer.size());
+      if (n <= 0) return;
+      reader_.Feed(std::span(buffer).first(static_cast<std::size_t>(n)), [this](const Frame& f) {
+        nonce_ = f.header.nonce;
+        heard_.push_back(Decode(f).value());
+      });
+    }
+  }
+  std::vector<VerdictRecord> Verdicts() const {
+    std::vector<VerdictRecord> out;
+    for (const Message& message : heard_)
+      if (const auto* verdict = std::get_if<Verdict>(&message))
+        out.insert(out.end(), verdict->records.begin(), verdict->records.end());
+    return out;
+  }
+
+  static constexpr char kHardOffline[] = "/sys/devices/system/memory/hard_offline_page";
+  std::string root_;
+  SystemRoots roots_;
+  AgentConfig config_;
+  FakeClock clock_;
+  NoLog sink_;
+  Logger log_{sink_, LogLevel::kDebug};
+  UniqueFd host_;
+  UniqueFd guest_;  // keeps the terminal open between two agents
+  FrameReader reader_;
+  std::unique_ptr<Agent> agent_;
+  std::vector<Message> heard_;
+  Nonce nonce_ = Nonce::kNone;
+  std::uint32_t host_sequence_ = 0;
+};
+
+TEST_F(AgentTest, WritesThePageAndAnswers) {
+  AgentStarts();
+  HostSays(Poison{{PoisonEntry{.id = 5, .range = ByteRange::Granule(kPage)}}});
+  EXPECT_EQ(WrittenToSysfs(), "0x40300000");
+  ASSERT_THAT(Verdicts(), SizeIs(1));
+  EXPECT_EQ(Verdicts()[0].outcome, Outcome::kRetired);
+}
+
+TEST_F(AgentTest, TheDaemonRepeatsWhatTheEarlyStageConcluded) {
+  AgentStarts(Stage::kEarly);
+  HostSays(Poison{{PoisonEntry{.id = 5, .range = ByteRange::Granule(kPage)}}});
+  ASSERT_THAT(Verdicts(), SizeIs(1));
+  KernelShows(kHardOffline, "");
+  AgentStarts(Stage::kRun);
+  HostSays(Poison{{PoisonEntry{.id = 5, .range = ByteRange::Granule(kPage), .replay = true}}});
+  ASSERT_THAT(Verdicts(), SizeIs(1));
+  EXPECT_EQ(Verdicts()[0].outcome, Outcome::kRetired);
+  EXPECT_EQ(Verdicts()[0].stage, Stage::kEarly);
+  EXPECT_EQ(WrittenToSysfs(), "") << "no second attempt";
+}
+
+TEST_F(AgentTest, TheJournalFollowsTheVerdictsAndIsFoundByTheNextBoot) {
+  AgentStarts();
+  HostSays(Poison{{PoisonEntry{.id = 5, .range = ByteRange::Granule(kPage)}}});
+  ASSERT_TRUE(agent_->NextDeadline());
+  clock_.Advance(std::chrono::seconds(1));
+  agent_->Work();
+  EXPECT_FALSE(agent_->NextDeadline()) << "idle again";
+  const auto journal = LoadJournal(config_.journal);
+  ASSERT_TRUE(journal && journal->content);
+  EXPECT_THAT(journal->content->entries, SizeIs(1));
+
+  KernelShows("/proc/sys/kernel/random/boot_id", "11111111-edaf-9455-926a-d65c16db1809\n");
+  AgentStarts();
+  const auto* hello = std::get_if<Hello>(&heard_.front());
+  ASSERT_NE(hello, nullptr);
+  EXPECT_EQ(hello->incarnation, (Uuid{{std::byte{7}}}));
+  EXPECT_EQ(hello->entries, 0u) << "nothing is retired in the new boot";
+}
+
+TEST_F(AgentTest, AKernelWithoutHardOfflineIsServedAndSaid) {
+  std::filesystem::remove(root_ + kHardOffline);
+  AgentStarts();
+  HostSays(Poison{{PoisonEntry{.id = 5, .range = ByteRange::Granule(kPage)}}});
+  ASSERT_THAT(Verdicts(), SizeIs(1));
+  EXPECT_EQ(Verdicts()[0].outcome, Outcome::kFailed);
+  EXPECT_EQ(Verdicts()[0].sys_errno, EOPNOTSUPP);
+  EXPECT_THAT(sink_.lines, testing::Contains(testing::HasSubstr("cannot_retire")));
+}
+
+TEST_F(AgentTest, TheRehearsalPlaysTheWholePath) {
+  for (const std::uint64_t bytes : {4096u, 16384u, 65536u})
+    EXPECT_TRUE(RehearseRetirement(PageSize{bytes}));
+}
+
+}  // namespace
+}  // namespace seaward::agent
