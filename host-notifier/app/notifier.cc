@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "host-notifier/app/operator_desk.h"
 #include "host-notifier/channel/unix_channel.h"
 
 namespace seaward {
@@ -68,6 +69,10 @@ Notifier::~Notifier() {
 
 Status Notifier::Start() {
   if (auto opened = OpenAttachSocket(); !opened) return opened;
+  desk_ = std::make_unique<OperatorDesk>(*this, clock_);
+  auto control = observe::ControlServer::Open(loop_, config_.control_socket, *desk_);
+  if (!control) return Forward(control);
+  control_ = std::move(*control);
   EndDeadIncarnations();
   for (const config::StaticVm& vm : config_.static_vms) VmOfConfig(vm)->Seen(vm.channel, false);
   if (!config_.libvirt.enabled) return {};
@@ -79,6 +84,7 @@ Status Notifier::Start() {
 }
 
 bool Notifier::Stop() {
+  control_.reset();
   attach_watch_.reset();
   attach_listener_.reset();
   vms_.clear();
@@ -164,11 +170,11 @@ void Notifier::LibvirtReachable(bool reachable, const std::string& why) {
 }
 
 void Notifier::EventRecorded(const ledger::VmIdentity& vm, const PoisonEvent& event) {
-  if (follower_ != nullptr) follower_->EventRecorded(vm, event);
+  if (control_ != nullptr) control_->EventRecorded(vm, event);
 }
 
 void Notifier::PageChanged(const ledger::PageRow& page) {
-  if (follower_ != nullptr) follower_->PageChanged(page);
+  if (control_ != nullptr) control_->PageChanged(page);
 }
 
 void Notifier::LedgerHealthChanged(const std::optional<Error>& failing) {

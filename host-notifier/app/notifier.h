@@ -15,6 +15,7 @@
 #include "host-notifier/app/vm.h"
 #include "host-notifier/libvirt/libvirt_source.h"
 #include "host-notifier/libvirt/status_directory.h"
+#include "host-notifier/observe/control_server.h"
 
 namespace seaward {
 
@@ -51,8 +52,6 @@ class Notifier final : private DomainListener, private RecordObserver {
   const std::optional<Error>& ledger_failing() const { return ledger_failing_; }
   LedgerThread& ledger() { return ledger_; }
   const config::NotifierConfig& config() const { return config_; }
-  // At most one follower of what becomes durable; may be null.
-  void SetFollower(RecordObserver* follower) { follower_ = follower; }
 
  private:
   // DomainListener
@@ -87,10 +86,11 @@ class Notifier final : private DomainListener, private RecordObserver {
   std::unique_ptr<LibvirtSource> libvirt_;
   std::optional<ring::AttachListener> attach_listener_;
   std::unique_ptr<FdWatch> attach_watch_;
+  std::unique_ptr<observe::ControlHandler> desk_;
+  std::unique_ptr<observe::ControlServer> control_;
   Vms vms_;
   std::set<Uuid> ignored_;  // running domains without our channel
   NotifierCounters counters_;
-  RecordObserver* follower_ = nullptr;
   bool libvirt_reachable_ = false;
   std::string libvirt_error_;
   std::optional<Error> ledger_failing_;

@@ -88,7 +88,7 @@ void Vm::FollowProcess() {
 }
 
 void Vm::BeginIncarnation(const ProcessIdentity& process) {
-  if (process_) Ended("replaced");
+  EndIncarnation("replaced");
   auto watch = WatchProcess(context_.loop, process, [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->Ended("process_exited");
   });
@@ -162,6 +162,12 @@ void Vm::Rebooted() {
 }
 
 void Vm::Ended(std::string_view why) {
+  EndIncarnation(why);
+  // A domain that starts again is seen again; a static VM is only found by trying its socket.
+  if (find_process_) link_.Close();
+}
+
+void Vm::EndIncarnation(std::string_view why) {
   if (!process_) return;
   context_.log.Info(
       "vm_ended",
@@ -194,6 +200,7 @@ ring::RingCounters Vm::ring_counters() const {
     sum.coalesced += one.coalesced;
     sum.lost += one.lost;
     sum.failed_injections += one.failed_injections;
+    sum.rests += one.rests;
     sum.malformed += one.malformed;
   }
   return sum;

@@ -90,6 +90,7 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   // Makes sure that the incarnation is the one of the process found now.
   void FollowProcess();
   void BeginIncarnation(const ProcessIdentity& process);
+  void EndIncarnation(std::string_view why);
   void IncarnationKnown(const ProcessIdentity& process, const Result<Known>& known);
   void ResumeRings();
   void OpenSession();

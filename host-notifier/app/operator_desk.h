@@ -1,0 +1,32 @@
+// Answers the control socket: joins what is live with what the ledger has.
+//
+// Thread: the loop's.
+#pragma once
+
+#include "host-notifier/app/notifier.h"
+#include "host-notifier/observe/control_handler.h"
+
+namespace seaward {
+
+class OperatorDesk final : public observe::ControlHandler {
+ public:
+  // Both outlive the desk.
+  OperatorDesk(Notifier& notifier, const Clock& clock) : notifier_(notifier), clock_(clock) {}
+
+  void GetStatus(const observe::StatusRequest& request,
+                 std::function<void(Result<observe::StatusSnapshot>)> done) override;
+  void GetEvents(const observe::EventsRequest& request,
+                 std::function<void(Result<std::vector<ledger::EventRow>>)> done) override;
+  void Report(const observe::ReportRequest& request,
+              std::function<void(Result<observe::ReportResult>)> done) override;
+  void FindVm(const std::string& name_or_uuid,
+              std::function<void(Result<ledger::VmIdentity>)> done) override;
+
+ private:
+  observe::StatusSnapshot LiveStatus() const;
+
+  Notifier& notifier_;
+  const Clock& clock_;
+};
+
+}  // namespace seaward
