@@ -1,0 +1,83 @@
+#include "host-notifier/ctl/commands.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "host-notifier/ctl/control_client.h"
+#include "host-notifier/ctl/tables.h"
+
+namespace seaward::ctl {
+namespace {
+
+using nlohmann::json;
+
+// The notifier answers from memory and SQLite; one that takes longer hangs.
+constexpr std::chrono::seconds kPatience{15};
+
+std::string RequestLine(const Command& command) {
+  json request{{"op", command.op}};
+  if (!command.vm.empty()) request["vm"] = command.vm;
+  if (command.op == "events") {
+    request["after_id"] = command.after_id;
+    request["limit"] = command.limit;
+  }
+  if (command.op == "report") {
+    request["gpa"] = command.gpa;
+    request["length_bytes"] = command.length;
+    request["evidence"] = command.evidence;
+  }
+  return request.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string TextOf(const std::string& op, const json& reply) {
+  if (op == "status") return StatusText(reply);
+  if (op == "events") return EventsText(reply);
+  if (op == "report") return ReportText(reply);
+  return WatchText(reply);
+}
+
+int ExitCodeOf(const json& error) {
+  return error.value("code", "") == "not_found" ? kExitUnknownVm : kExitFailed;
+}
+
+// Of one reply line; nullopt as long as all is well.
+std::optional<int> Print(const Command& command, const std::string& line, std::FILE* out,
+                         std::FILE* err) {
+  const json reply = json::parse(line, nullptr, false);
+  if (!reply.is_object()) {
+    fmt::print(err, "seawardctl: the notifier sent no JSON object\n");
+    return kExitFailed;
+  }
+  if (reply.contains("error") && reply["error"].is_object()) {
+    fmt::print(err, "seawardctl: {}\n", reply["error"].value("text", "failed"));
+    return ExitCodeOf(reply["error"]);
+  }
+  fmt::print(out, "{}", command.as_json ? line + '\n' : TextOf(command.op, reply));
+  std::fflush(out);
+  return std::nullopt;
+}
+
+}  // namespace
+
+int Run(const Command& command, std::FILE* out, std::FILE* err) {
+  auto client = ControlClient::Connect(command.socket);
+  if (!client) {
+    fmt::print(err, "seawardctl: no notifier: {}\n", client.error().Text());
+    return kExitUnreachable;
+  }
+  const bool watching = command.op == "watch";
+  std::optional<int> failed;
+  const auto asked =
+      client->Ask(RequestLine(command), watching ? std::chrono::seconds(0) : kPatience,
+                  [&](const std::string& line) {
+                    failed = Print(command, line, out, err);
+                    return watching && !failed;
+                  });
+  if (failed) return *failed;
+  if (asked && !watching) return kExitOk;
+  fmt::print(err, "seawardctl: {}\n", asked ? "the notifier went away" : asked.error().Text());
+  return kExitUnreachable;
+}
+
+}  // namespace seaward::ctl

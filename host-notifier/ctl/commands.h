@@ -1,0 +1,32 @@
+// What seawardctl was asked to do, and doing it.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+namespace seaward::ctl {
+
+// The exit codes of every program of the tree (docs/CONTRACT.md).
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitUnreachable = 3;
+inline constexpr int kExitUnknownVm = 4;
+
+struct Command {
+  std::string op;  // status, events, watch, report
+  std::string socket;
+  std::string vm;  // empty: all
+  bool as_json = false;
+  std::uint64_t after_id = 0;
+  std::uint32_t limit = 0;
+  std::string gpa;
+  std::uint64_t length = 0;
+  std::string evidence;
+};
+
+// Asks the notifier and prints; returns the exit code.
+int Run(const Command& command, std::FILE* out, std::FILE* err);
+
+}  // namespace seaward::ctl

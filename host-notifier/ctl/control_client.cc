@@ -1,0 +1,78 @@
+#include "host-notifier/ctl/control_client.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace seaward::ctl {
+namespace {
+
+Status SendAll(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return FailErrno(errno, "control socket");
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return {};
+}
+
+// False at the end of the stream.
+Result<bool> ReceiveSome(int fd, std::chrono::milliseconds patience, std::string& buffer) {
+  pollfd ready{.fd = fd, .events = POLLIN, .revents = 0};
+  const int wait = patience.count() == 0 ? -1 : static_cast<int>(patience.count());
+  const int polled = ::poll(&ready, 1, wait);
+  if (polled < 0 && errno == EINTR) return true;
+  if (polled < 0) return FailErrno(errno, "control socket");
+  if (polled == 0) return Fail(ErrorCode::kTimeout, "the notifier does not answer");
+  std::array<char, 65536> chunk;
+  const ssize_t n = ::recv(fd, chunk.data(), chunk.size(), 0);
+  if (n < 0 && errno == EINTR) return true;
+  // The peer ended without reading all that we said.
+  if (n < 0 && errno == ECONNRESET) return false;
+  if (n < 0) return FailErrno(errno, "control socket");
+  buffer.append(chunk.data(), static_cast<std::size_t>(n));
+  return n > 0;
+}
+
+}  // namespace
+
+Result<ControlClient> ControlClient::Connect(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path)
+    return Fail(ErrorCode::kInvalid, path + ": too long for a socket's path");
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket.valid()) return FailErrno(errno, "socket");
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return FailErrno(errno, path);
+  return ControlClient(std::move(socket));
+}
+
+Status ControlClient::Ask(const std::string& request, std::chrono::milliseconds patience,
+                          const std::function<bool(const std::string&)>& take) {
+  if (auto sent = SendAll(socket_.get(), request + '\n'); !sent) return sent;
+  std::string buffer;
+  bool heard = false;
+  for (;;) {
+    const std::size_t end = buffer.find('\n');
+    if (end != std::string::npos) {
+      heard = true;
+      if (!take(buffer.substr(0, end))) return {};
+      buffer.erase(0, end + 1);
+      continue;
+    }
+    const auto more = ReceiveSome(socket_.get(), patience, buffer);
+    if (!more) return tl::unexpected<Error>(more.error());
+    if (*more) continue;
+    if (heard) return {};
+    return Fail(ErrorCode::kClosed, "the notifier closed the connection without an answer");
+  }
+}
+
+}  // namespace seaward::ctl

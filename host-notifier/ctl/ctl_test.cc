@@ -1,0 +1,244 @@
+// seawardctl and the control socket against each other, with canned answers behind them.
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <utility>  // before Asio: Boost 1.74 forgets it under C++20
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <cstring>
+#include <filesystem>
+#include <future>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "host-notifier/ctl/commands.h"
+#include "host-notifier/ctl/control_client.h"
+#include "host-notifier/observe/control_server.h"
+#include "host-notifier/observe/sample_snapshot_fixture.h"
+
+namespace seaward::ctl {
+namespace {
+
+using nlohmann::json;
+using observe::ControlServer;
+using testing::HasSubstr;
+using testing::Not;
+
+class CannedNotifier final : public observe::ControlHandler {
+ public:
+  void GetStatus(const observe::StatusRequest& request,
+                 std::function<void(Result<observe::StatusSnapshot>)> done) override {
+    if (request.vm && *request.vm != "g1") return done(Unknown());
+    done(observe::SampleStatus());
+  }
+  void GetEvents(const observe::EventsRequest& request,
+                 std::function<void(Result<std::vector<ledger::EventRow>>)> done) override {
+    std::vector<ledger::EventRow> rows;
+    for (std::uint64_t id = 1; id <= request.limit; ++id)
+      rows.push_back({id, observe::kSampleVm, observe::kSampleVm.uuid, 7, observe::SampleEvent()});
+    done(std::move(rows));
+  }
+  void Report(const observe::ReportRequest& request,
+              std::function<void(Result<observe::ReportResult>)> done) override {
+    if (request.vm == "full") return done(Fail(ErrorCode::kNoSpace, "the disk is full"));
+    if (request.vm != "g1") return done(Unknown());
+    done(observe::ReportResult{observe::kSampleVm, {9, request.range, request.evidence}, true});
+  }
+  void FindVm(const std::string& name,
+              std::function<void(Result<ledger::VmIdentity>)> done) override {
+    if (name != "g1") return done(Unknown());
+    done(observe::kSampleVm);
+  }
+
+ private:
+  static tl::unexpected<Error> Unknown() { return Fail(ErrorCode::kNotFound, "no such VM"); }
+};
+
+class Ctl : public testing::Test {
+ protected:
+  Ctl() : work_(loop_.get_executor()) {
+    std::string pattern = "/tmp/swc.XXXXXX";
+    folder_ = ::mkdtemp(pattern.data());
+    command_.socket = folder_ + "/s";
+    command_.limit = 100;
+    server_ = ControlServer::Open(loop_, command_.socket, notifier_).value();
+    thread_ = std::thread([this] { loop_.run(); });
+  }
+  ~Ctl() override {
+    NotifierStops();
+    work_.reset();
+    thread_.join();
+    std::filesystem::remove_all(folder_);
+  }
+
+  void OnLoop(const std::function<void()>& work) {
+    std::promise<void> done;
+    boost::asio::post(loop_, [&] {
+      work();
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+  void NotifierStops() {
+    OnLoop([this] { server_.reset(); });
+  }
+  // Runs seawardctl; its output is in out_ and err_.
+  int Run(const std::string& op) {
+    command_.op = op;
+    char* out = nullptr;
+    char* err = nullptr;
+    std::size_t size = 0;
+    std::FILE* out_file = ::open_memstream(&out, &size);
+    std::FILE* err_file = ::open_memstream(&err, &size);
+    const int code = ctl::Run(command_, out_file, err_file);
+    std::fclose(out_file);
+    std::fclose(err_file);
+    out_ = out;
+    err_ = err;
+    ::free(out);
+    ::free(err);
+    return code;
+  }
+
+  boost::asio::io_context loop_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  CannedNotifier notifier_;
+  std::unique_ptr<ControlServer> server_;
+  std::thread thread_;
+  std::string folder_;
+  Command command_;
+  std::string out_;
+  std::string err_;
+};
+
+TEST_F(Ctl, StatusShowsVmsAndPages) {
+  EXPECT_EQ(Run("status"), kExitOk) << err_;
+  EXPECT_THAT(out_, HasSubstr("NOT CONNECTED (no libvirtd)"));
+  EXPECT_THAT(out_, HasSubstr("0x48048000"));
+  EXPECT_THAT(out_, HasSubstr("734 us"));
+  EXPECT_THAT(out_, Not(HasSubstr("\x1b"))) << "a terminal must not obey a VM's name";
+}
+
+TEST_F(Ctl, JsonIsTheNotifiersOwnLine) {
+  command_.as_json = true;
+  EXPECT_EQ(Run("status"), kExitOk);
+  EXPECT_EQ(json::parse(out_)["vms"][0]["name"], "g1");
+  EXPECT_EQ(std::count(out_.begin(), out_.end(), '\n'), 1);
+  command_.limit = 10000;  // a reply larger than any socket buffer
+  EXPECT_EQ(Run("events"), kExitOk);
+  EXPECT_EQ(json::parse(out_)["events"].size(), 10000u);
+}
+
+TEST_F(Ctl, ReportSaysWhatBecameOfIt) {
+  command_.vm = "g1";
+  command_.gpa = "0x4711000";
+  command_.length = 4096;
+  command_.evidence = "latent";
+  EXPECT_EQ(Run("report"), kExitOk) << err_;
+  EXPECT_EQ(out_, "g1: 4096 bytes at 0x4711000 reported as latent: page 9 (new)\n");
+  command_.vm = "full";
+  EXPECT_EQ(Run("report"), kExitFailed);
+  EXPECT_THAT(err_, HasSubstr("the disk is full"));
+}
+
+TEST_F(Ctl, ExitCodesTellWhatWentWrong) {
+  command_.vm = "g2";
+  for (const char* op : {"status", "watch"}) EXPECT_EQ(Run(op), kExitUnknownVm) << op;
+  EXPECT_THAT(err_, HasSubstr("no such VM"));
+  command_.vm = std::string(300, 'x');
+  EXPECT_EQ(Run("status"), kExitFailed);
+  NotifierStops();
+  EXPECT_EQ(Run("status"), kExitUnreachable);
+  EXPECT_FALSE(std::filesystem::exists(command_.socket));
+}
+
+TEST_F(Ctl, WatchStreamsWhatItWasAskedForUntilTheNotifierGoes) {
+  auto client = ControlClient::Connect(command_.socket);
+  ASSERT_TRUE(client);
+  std::vector<json> lines;
+  const auto watched = client->Ask(
+      R"({"op":"watch","vm":"g1"})", std::chrono::seconds(30), [&](const std::string& line) {
+        lines.push_back(json::parse(line));
+        if (lines.size() > 1) return lines.size() < 3;
+        OnLoop([this] {
+          server_->EventRecorded({Uuid{}, "other"}, observe::SampleEvent());
+          server_->EventRecorded(observe::kSampleVm, observe::SampleEvent());
+          server_->PageChanged(observe::SamplePage());
+        });
+        return true;
+      });
+  ASSERT_TRUE(watched);
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_EQ(lines[0]["type"], "watching");
+  EXPECT_EQ(lines[1]["event"]["vm"], "g1");
+  EXPECT_EQ(lines[2]["page"]["life"], "retired");
+}
+
+TEST_F(Ctl, ASlowWatcherIsToldHowMuchItMissed) {
+  auto client = ControlClient::Connect(command_.socket);
+  constexpr int kPublished = 20000;  // some 10 MB, far beyond what may stay unread
+  std::uint64_t told = 0;
+  std::uint64_t seen = 0;
+  const auto watched =
+      client->Ask(R"({"op":"watch"})", std::chrono::seconds(30), [&](const std::string& text) {
+        const json line = json::parse(text);
+        if (line["type"] == "watching")
+          OnLoop([this] {
+            for (int i = 0; i < kPublished; ++i)
+              server_->EventRecorded(observe::kSampleVm, observe::SampleEvent());
+          });
+        if (line["type"] == "event") ++seen;
+        if (line["type"] == "lost") told += line["lines"].get<std::uint64_t>();
+        return told == 0;
+      });
+  ASSERT_TRUE(watched) << watched.error().Text();
+  EXPECT_EQ(seen + told, static_cast<std::uint64_t>(kPublished));
+}
+
+TEST_F(Ctl, OnlyTheOwnerMayOpenTheSocket) {
+  struct stat st {};
+  ASSERT_EQ(::stat(command_.socket.c_str(), &st), 0);
+  EXPECT_EQ(st.st_mode & 0777, 0600u);
+}
+
+TEST_F(Ctl, ASecondServerLeavesTheFirstAlone) {
+  const auto second = ControlServer::Open(loop_, command_.socket, notifier_);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, ErrorCode::kExists);
+  EXPECT_EQ(Run("status"), kExitOk);
+}
+
+TEST_F(Ctl, AnAbandonedSocketIsReplacedAndAFileIsNot) {
+  const std::string path = folder_ + "/left";
+  UniqueFd left(::socket(AF_UNIX, SOCK_STREAM, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strcpy(address.sun_path, path.c_str());
+  ASSERT_EQ(::bind(left.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  left.Reset();
+  OnLoop([&] { EXPECT_TRUE(ControlServer::Open(loop_, path, notifier_)); });
+  std::fclose(std::fopen(path.c_str(), "w"));
+  EXPECT_EQ(ControlServer::Open(loop_, path, notifier_).error().code, ErrorCode::kExists);
+}
+
+TEST_F(Ctl, NonsenseIsAnsweredAndTheNextClientServed) {
+  for (const std::string& request : {std::string("nonsense"), std::string(5000, 'x')}) {
+    auto client = ControlClient::Connect(command_.socket);
+    std::string answer;
+    ASSERT_TRUE(client->Ask(request, std::chrono::seconds(30), [&](const std::string& line) {
+      answer = line;
+      return true;
+    }));
+    EXPECT_THAT(answer, HasSubstr(R"("code":"invalid")"));
+  }
+  EXPECT_EQ(Run("status"), kExitOk);
+}
+
+}  // namespace
+}  // namespace seaward::ctl

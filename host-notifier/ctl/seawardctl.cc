@@ -1,0 +1,72 @@
+// seawardctl: what the notifier knows, for operators and their scripts.
+#include <CLI/CLI.hpp>
+
+#include "host-notifier/config/notifier_config.h"
+#include "host-notifier/ctl/commands.h"
+#include "host-notifier/observe/control_request.h"
+
+namespace seaward::ctl {
+namespace {
+
+constexpr const char* kVmHelp = "Name or UUID of a VM";
+
+CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& help,
+                     Command& command) {
+  CLI::App* sub = app.add_subcommand(name, help);
+  sub->add_flag("--json", command.as_json, "Print JSON, one object a line");
+  sub->callback([&command, name] { command.op = name; });
+  return sub;
+}
+
+void Declare(CLI::App& app, Command& command) {
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "seawardctl " SEAWARD_VERSION);
+  app.add_option("--socket", command.socket, "The notifier's control socket")
+      ->capture_default_str();
+  AddCommand(app, "status", "Show VMs and their bad pages", command)
+      ->add_option("--vm", command.vm, kVmHelp);
+  CLI::App* events = AddCommand(app, "events", "Show recorded events", command);
+  events->add_option("--vm", command.vm, kVmHelp);
+  events->add_option("--after", command.after_id, "Only events with a higher id, oldest first");
+  events->add_option("--limit", command.limit, "At most this many")
+      ->check(CLI::Range(1U, observe::kMaxEventsPerReply))
+      ->capture_default_str();
+  AddCommand(app, "watch", "Print events and changes as they happen", command)
+      ->add_option("--vm", command.vm, kVmHelp);
+  CLI::App* report = AddCommand(app, "report", "Tell the notifier of bad memory", command);
+  report->add_option("--vm", command.vm, kVmHelp)->required();
+  report->add_option("--gpa", command.gpa, "Guest physical address, 0x...")->required();
+  report->add_option("--length", command.length, "Bytes")
+      ->check(CLI::Range(std::uint64_t{1}, observe::kMaxReportBytes))
+      ->capture_default_str();
+  report->add_option("--evidence", command.evidence, "How it is known to be bad")
+      ->check(CLI::IsMember({"consumed", "latent", "predicted"}))
+      ->capture_default_str();
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("Ask seaward-notifier", "seawardctl");
+  Command command;
+  command.socket = config::kDefaultControlSocket;
+  command.limit = observe::kDefaultEvents;
+  command.length = kPoisonGranule;
+  command.evidence = "latent";
+  Declare(app, command);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? kExitOk : kExitUsage;
+  }
+  if (command.op == "report" && !ParseAddress(command.gpa)) {
+    std::fprintf(stderr, "--gpa: '%s' is not an address (want 0x...)\n", command.gpa.c_str());
+    return kExitUsage;
+  }
+  return Run(command, stdout, stderr);
+}
+
+}  // namespace
+}  // namespace seaward::ctl
+
+int main(int argc, char** argv) {
+  return seaward::ctl::Main(argc, argv);
+}

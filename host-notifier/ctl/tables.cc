@@ -1,0 +1,169 @@
+#include "host-notifier/ctl/tables.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+namespace seaward::ctl {
+namespace {
+
+using nlohmann::json;
+using Row = std::vector<std::string>;
+
+// Names come from outside; a terminal must not obey them.
+std::string Printable(std::string text) {
+  std::ranges::replace_if(
+      text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }, '?');
+  return text;
+}
+
+const json& At(const json& object, const char* key) {
+  static const json kNothing;
+  if (!object.is_object()) return kNothing;
+  const auto found = object.find(key);
+  return found == object.end() ? kNothing : *found;
+}
+
+// The value as a person writes it.
+std::string Cell(const json& object, const char* key) {
+  const json& value = At(object, key);
+  if (value.is_string()) return Printable(value.get<std::string>());
+  if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
+  if (value.is_null()) return "-";
+  return value.dump();
+}
+
+std::string Time(const json& object, const char* key) {
+  const json& value = At(object, key);
+  if (!value.is_number_integer()) return "-";
+  const auto us = value.get<std::int64_t>();
+  return fmt::format("{:%Y-%m-%d %H:%M:%S}.{:06d}", fmt::localtime(us / 1000000), us % 1000000);
+}
+
+std::string Exposure(const json& page) {
+  const json& value = At(page, "exposure_us");
+  return value.is_null() ? "-" : value.dump() + " us";
+}
+
+std::string Table(const std::vector<Row>& rows) {
+  std::vector<std::size_t> widths(rows.front().size());
+  for (const Row& row : rows)
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  std::string text;
+  for (const Row& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) line += fmt::format("{:<{}}  ", row[i], widths[i]);
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + '\n';
+  }
+  return text;
+}
+
+Row VmRow(const json& vm) {
+  const json& events = At(vm, "events");
+  const json& pages = At(vm, "pages");
+  const auto retired = std::ranges::count_if(pages, [](const json& page) {
+    const std::string life = Cell(page, "life");
+    return life == "retired" || life == "excluded";
+  });
+  return {Cell(vm, "name"),          Cell(vm, "running"),     Cell(vm, "attached"),
+          Cell(vm, "session"),       Cell(events, "located"), Cell(events, "gva_only"),
+          Cell(events, "unlocated"), Cell(events, "lost"),    fmt::format("{}", pages.size()),
+          fmt::format("{}", retired)};
+}
+
+Row PageCells(const json& page) {
+  return {Cell(page, "vm"),           Cell(page, "gpa"),        Cell(page, "length_bytes"),
+          Cell(page, "evidence"),     Cell(page, "life"),       Cell(page, "outcome"),
+          Cell(page, "kind"),         Cell(page, "stage"),      Exposure(page),
+          Cell(page, "host_retired"), Cell(page, "event_count")};
+}
+
+std::string Header(const json& status) {
+  const json& libvirt = At(status, "libvirt");
+  const json& ledger = At(status, "ledger");
+  std::string libvirt_word = "off";
+  if (Cell(libvirt, "enabled") == "yes")
+    libvirt_word = Cell(libvirt, "connected") == "yes"
+                       ? "connected"
+                       : fmt::format("NOT CONNECTED ({})", Cell(libvirt, "error"));
+  const std::string ledger_word = Cell(ledger, "writable") == "yes"
+                                      ? "writable"
+                                      : fmt::format("NOT WRITABLE ({})", Cell(ledger, "error"));
+  const json& attach = At(status, "attach");
+  return fmt::format(
+      "seaward-notifier {}; libvirt {}; ledger {}; host_retire {}; "
+      "attached {}, refused {}; ignored domains {}\n",
+      Cell(status, "version"), libvirt_word, ledger_word, Cell(status, "host_retire"),
+      Cell(attach, "accepted"), Cell(attach, "refused"), Cell(libvirt, "ignored_domains"));
+}
+
+Row EventCells(const json& event) {
+  const json& gpa = At(event, "gpa");
+  const std::string where =
+      gpa.is_null() ? fmt::format("gva {}", Cell(event, "gva")) : Cell(event, "gpa");
+  return {Time(event, "seen_unix_us"), Cell(event, "vm"),       where,
+          Cell(event, "location"),     Cell(event, "evidence"), Cell(event, "access"),
+          Cell(event, "severity"),     Cell(event, "vcpu"),     Cell(event, "esr"),
+          Cell(event, "count"),        Cell(event, "source")};
+}
+
+}  // namespace
+
+std::string StatusText(const json& status) {
+  std::string text = Header(status);
+  std::vector<Row> vms{{"VM", "RUNS", "ATTACHED", "SESSION", "LOCATED", "GVA-ONLY", "UNLOCATED",
+                        "LOST", "PAGES", "RETIRED"}};
+  std::vector<Row> pages{{"VM", "GPA", "BYTES", "EVIDENCE", "LIFE", "OUTCOME", "KIND", "STAGE",
+                          "EXPOSURE", "HOST", "COUNT"}};
+  for (const json& vm : At(status, "vms")) {
+    vms.push_back(VmRow(vm));
+    for (const json& page : At(vm, "pages")) pages.push_back(PageCells(page));
+  }
+  if (vms.size() == 1) return text + "\nno VMs\n";
+  text += '\n' + Table(vms);
+  if (pages.size() > 1) text += '\n' + Table(pages);
+  return text;
+}
+
+std::string EventsText(const json& events) {
+  std::vector<Row> rows{{"ID", "TIME", "VM", "ADDRESS", "LOCATION", "EVIDENCE", "ACCESS",
+                         "SEVERITY", "VCPU", "ESR", "COUNT", "SOURCE"}};
+  for (const json& event : At(events, "events")) {
+    Row row = EventCells(event);
+    row.insert(row.begin(), Cell(event, "id"));
+    rows.push_back(std::move(row));
+  }
+  return rows.size() == 1 ? "no events\n" : Table(rows);
+}
+
+std::string ReportText(const json& report) {
+  return fmt::format("{}: {} bytes at {} reported as {}: page {} ({})\n", Cell(report, "vm"),
+                     Cell(report, "length_bytes"), Cell(report, "gpa"), Cell(report, "evidence"),
+                     Cell(report, "page"),
+                     Cell(report, "is_new") == "yes" ? "new" : "known already");
+}
+
+std::string WatchText(const json& line) {
+  const std::string type = Cell(line, "type");
+  if (type == "event") {
+    const Row cells = EventCells(At(line, "event"));
+    return fmt::format("{}  {}  event {}  {} {} {} {} vcpu {} esr {} count {} from {}\n", cells[0],
+                       cells[1], cells[2], cells[3], cells[4], cells[5], cells[6], cells[7],
+                       cells[8], cells[9], cells[10]);
+  }
+  if (type == "page") {
+    const json& page = At(line, "page");
+    return fmt::format("{}  {}  page {}  {} ({} {} by {}) exposure {} host {}\n",
+                       Time(page, "last_seen_unix_us"), Cell(page, "vm"), Cell(page, "gpa"),
+                       Cell(page, "life"), Cell(page, "outcome"), Cell(page, "kind"),
+                       Cell(page, "stage"), Exposure(page), Cell(page, "host_retired"));
+  }
+  if (type == "lost") return fmt::format("... {} lines lost: too slow\n", Cell(line, "lines"));
+  return {};
+}
+
+}  // namespace seaward::ctl

@@ -1,0 +1,16 @@
+// Replies of the notifier -> text for people. Pure; every line ends with a newline. Missing keys
+// show as "-": a notifier of another version may say less.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+namespace seaward::ctl {
+
+std::string StatusText(const nlohmann::json& status);
+std::string EventsText(const nlohmann::json& events);
+std::string ReportText(const nlohmann::json& report);
+// One line of `watch`; empty for lines that say nothing to people.
+std::string WatchText(const nlohmann::json& line);
+
+}  // namespace seaward::ctl

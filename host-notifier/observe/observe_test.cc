@@ -1,0 +1,102 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "host-notifier/observe/control_request.h"
+#include "host-notifier/observe/json_lines.h"
+#include "host-notifier/observe/sample_snapshot_fixture.h"
+
+namespace seaward::observe {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+std::string Refusal(std::string_view line) {
+  const auto request = ParseControlRequest(line);
+  return request ? "accepted" : request.error().context;
+}
+
+TEST(ControlRequest, UnderstandsEveryRequest) {
+  const auto status = ParseControlRequest(R"({"op":"status"})");
+  EXPECT_EQ(std::get<StatusRequest>(*status).vm, std::nullopt);
+  const auto watch = ParseControlRequest(R"({"op":"watch","vm":"g1"})");
+  EXPECT_EQ(std::get<WatchRequest>(*watch).vm, "g1");
+  const auto events = ParseControlRequest(R"({"op":"events","after_id":7,"limit":3})");
+  EXPECT_EQ(std::get<EventsRequest>(*events).after_id, 7u);
+  EXPECT_EQ(std::get<EventsRequest>(*events).limit, 3u);
+  const auto report = ParseControlRequest(
+      R"({"op":"report","vm":"g1","gpa":"0x4711234","length_bytes":8192,"evidence":"predicted"})");
+  const auto& asked = std::get<ReportRequest>(*report);
+  EXPECT_EQ(asked.range.start().value, 0x4711000u) << "whole granules";
+  EXPECT_EQ(asked.range.length(), 0x3000u);
+  EXPECT_EQ(asked.evidence, protocol::Evidence::kPredicted);
+}
+
+TEST(ControlRequest, ReportsOneGranuleOfLatentErrorUnlessTold) {
+  const auto report = ParseControlRequest(R"({"op":"report","vm":"g1","gpa":"0x4711000"})");
+  EXPECT_EQ(std::get<ReportRequest>(*report).range.length(), 4096u);
+  EXPECT_EQ(std::get<ReportRequest>(*report).evidence, protocol::Evidence::kLatent);
+}
+
+TEST(ControlRequest, RefusesWhatItDoesNotUnderstand) {
+  EXPECT_THAT(Refusal(""), HasSubstr("one JSON object"));
+  EXPECT_THAT(Refusal("[1]"), HasSubstr("one JSON object"));
+  EXPECT_THAT(Refusal("{}"), HasSubstr("'op' must be text"));
+  EXPECT_THAT(Refusal(R"({"op":"exec"})"), HasSubstr("must be status"));
+  EXPECT_THAT(Refusal(R"({"op":"status","wm":"g1"})"), HasSubstr("unknown key 'wm'"));
+  EXPECT_THAT(Refusal(R"({"op":"status","vm":7})"), HasSubstr("'vm' must be text"));
+  EXPECT_THAT(Refusal(R"({"op":"status","vm":""})"), HasSubstr("1 to 255"));
+  EXPECT_THAT(Refusal(R"({"op":"events","limit":0})"), HasSubstr("'limit' must be 1 to"));
+  EXPECT_THAT(Refusal(R"({"op":"events","limit":-1})"), HasSubstr("whole number"));
+  EXPECT_THAT(Refusal(R"({"op":"report","gpa":"0x1"})"), HasSubstr("'vm' is missing"));
+  EXPECT_THAT(Refusal(R"({"op":"report","vm":"g","gpa":"4711"})"), HasSubstr("not an address"));
+  EXPECT_THAT(Refusal(R"({"op":"report","vm":"g","gpa":"0x1","length_bytes":0})"),
+              HasSubstr("'length_bytes' must be"));
+  EXPECT_THAT(Refusal(R"({"op":"report","vm":"g","gpa":"0x10000000000000"})"),
+              HasSubstr("beyond any guest's memory"));
+  EXPECT_THAT(Refusal(R"({"op":"report","vm":"g","gpa":"0xffffffffffffffff","length_bytes":2})"),
+              HasSubstr("wraps"));
+  EXPECT_THAT(Refusal(R"({"op":"report","vm":"g","gpa":"0x1","evidence":"sure"})"),
+              testing::Not("accepted"));
+  EXPECT_THAT(Refusal(std::string(kMaxRequestBytes + 1, ' ')), HasSubstr("too long"));
+  EXPECT_THAT(Refusal(std::string(kMaxRequestBytes, '[')), HasSubstr("one JSON object"));
+}
+
+TEST(JsonLines, SayAddressesAsTextAndTimesWithTheirUnit) {
+  const json page = json::parse(StatusLine(SampleStatus()))["vms"][0]["pages"][0];
+  EXPECT_EQ(page["gpa"], "0x48048000");
+  EXPECT_EQ(page["host_frame"], "0x12345");
+  EXPECT_EQ(page["exposure_us"], 734);
+  EXPECT_EQ(page["first_seen_unix_us"], 1700000000000001);
+  EXPECT_EQ(page["host_retired"], "pending");
+  EXPECT_EQ(page["outcome"], "retired");
+  EXPECT_EQ(page["kind"], "anonymous");
+}
+
+TEST(JsonLines, SayNullForWhatIsNotKnown) {
+  const json status = json::parse(StatusLine(SampleStatus()));
+  const json page = status["vms"][0]["pages"][1];
+  EXPECT_TRUE(page["outcome"].is_null());
+  EXPECT_TRUE(page["exposure_us"].is_null());
+  EXPECT_TRUE(page["host_frame"].is_null());
+  EXPECT_TRUE(status["vms"][1]["agent"].is_null());
+  EXPECT_TRUE(status["vms"][1]["incarnation"].is_null());
+  const json event = json::parse(WatchEventLine(kSampleVm, SampleUnlocatedEvent()))["event"];
+  EXPECT_TRUE(event["gpa"].is_null());
+  EXPECT_TRUE(event["gva"].is_null());
+  EXPECT_EQ(event["esr"], "0x92000610");
+}
+
+TEST(JsonLines, AreOneLineWhateverTheNames) {
+  for (const std::string& line :
+       {StatusLine(SampleStatus()), ErrorLine({ErrorCode::kIo, 0, "a\nb"}), WatchingLine(),
+        WatchLostLine(3), WatchPageLine(SamplePage())}) {
+    EXPECT_EQ(line.find('\n'), std::string::npos);
+    EXPECT_TRUE(json::parse(line, nullptr, false).is_object());
+  }
+}
+
+}  // namespace
+}  // namespace seaward::observe

@@ -1,0 +1,82 @@
+// One of everything that can be shown, for tests of the JSON and its schemas.
+#pragma once
+
+#include "host-notifier/observe/snapshot.h"
+
+namespace seaward::observe {
+
+inline const ledger::VmIdentity kSampleVm{ParseUuid("c7a5fdbd-edaf-9455-926a-d65c16db1809").value(),
+                                          "g1"};
+
+inline PoisonEvent SampleEvent() {
+  PoisonEvent event;
+  event.range = ByteRange::Granule(GuestPhysAddr{0x48048000});
+  event.gva = GuestVirtAddr{0xffff800012345678};
+  event.location = Location::kLocated;
+  event.access = Access::kData;
+  event.severity = Severity::kRecoverable;
+  event.when = MonoTime(std::chrono::nanoseconds(123456789));
+  event.wall = WallTime(std::chrono::microseconds(1700000000000001));
+  event.vcpu = 3;
+  event.flags = 1;
+  event.esr = 0x92000010;
+  event.raw_gva = 0xffff800012345678;
+  event.raw_gpa = 0x48048000;
+  event.hva = HostVirtAddr{0x7f0000000000};
+  return event;
+}
+
+inline PoisonEvent SampleUnlocatedEvent() {
+  PoisonEvent event;
+  event.esr = 0x92000610;
+  event.severity = Severity::kUncontainable;
+  return event;
+}
+
+inline ledger::PageRow SamplePage() {
+  ledger::PageRow page;
+  page.id = 7;
+  page.vm = kSampleVm;
+  page.incarnation = kSampleVm.uuid;
+  page.range = ByteRange::Granule(GuestPhysAddr{0x48048000});
+  page.life = ledger::PageLife::kRetired;
+  page.event_count = 2;
+  page.first_seen = WallTime(std::chrono::microseconds(1700000000000001));
+  page.last_seen = WallTime(std::chrono::microseconds(1700000000000002));
+  page.host_frame = PageFrame{0x12345};
+  page.host_retired = ledger::HostRetired::kPending;
+  page.outcome = protocol::Outcome::kRetired;
+  page.kind = protocol::PageKind::kAnonymous;
+  page.stage = protocol::Stage::kRun;
+  page.exposure = std::chrono::nanoseconds(734999);
+  return page;
+}
+
+// One VM at its richest, one that only the ledger knows.
+inline StatusSnapshot SampleStatus() {
+  VmSnapshot live;
+  live.vm = kSampleVm;
+  live.running = live.attached = live.channel_open = true;
+  live.session = "live";
+  live.incarnation = kSampleVm.uuid;
+  live.boot = kSampleVm.uuid;
+  live.events.located = 2;
+  live.ring.lost = 1;
+  live.agent = protocol::Stats{.retired_bytes = 4096};
+  ledger::PageRow untold;
+  untold.id = 8;
+  untold.vm = kSampleVm;
+  live.pages = {SamplePage(), untold};
+  VmSnapshot ended;
+  ended.vm = {Uuid{}, "gone\x1b[2J\xff"};
+  ended.session = "none";
+  ended.channel_error = "connection refused";
+  StatusSnapshot status;
+  status.host_retire = "auto";
+  status.libvirt_enabled = true;
+  status.libvirt_error = "no libvirtd";
+  status.vms = {live, ended};
+  return status;
+}
+
+}  // namespace seaward::observe
