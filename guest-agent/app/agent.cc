@@ -92,7 +92,7 @@ Result<std::unique_ptr<Agent>> Agent::Create(const AgentConfig& config, Stage st
   const auto* earlier = dynamic_cast<const BootLog*>(parts.record.get());
   std::unique_ptr<Agent> agent(new Agent(config, environment, std::move(parts)));
   if (earlier != nullptr) agent->Restore(*earlier);
-  if (stage == Stage::kRun) agent->ReadJournal();
+  if (stage == Stage::kRun) agent->OpenJournal();
   return agent;
 }
 
@@ -129,7 +129,10 @@ void Agent::Restore(const BootLog& log) {
   }
 }
 
-void Agent::ReadJournal() {
+void Agent::OpenJournal() {
+  writer_ = std::make_unique<JournalWriter>(config_.journal, [this](const Status& saved) {
+    if (!saved) log_.Warning("journal_not_saved", {{"why", saved.error().Text()}});
+  });
   auto loaded = LoadJournal(config_.journal);
   if (!loaded) {
     log_.Warning("journal_unreadable", {{"why", loaded.error().Text()}});
@@ -203,12 +206,15 @@ EarlyView Agent::View() {
                    .settled = session_.Settled()};
 }
 
+void Agent::SaveJournalSoon() {
+  if (writer_ && journal_.changed() && !save_due_) save_due_ = clock_.Now() + kSaveDelay;
+}
+
 void Agent::SaveJournalNow() {
   save_due_.reset();
-  if (stage_ != Stage::kRun || !journal_.changed()) return;
-  const auto saved = SaveJournal(config_.journal, journal_.Content());
+  if (!writer_ || !journal_.changed()) return;
+  writer_->Save(journal_.Content());
   journal_.MarkSaved();
-  if (!saved) log_.Warning("journal_not_saved", {{"why", saved.error().Text()}});
 }
 
 bool Agent::SendFrame(std::span<const std::byte> frame) {
@@ -226,6 +232,7 @@ void Agent::OnLive(const protocol::HelloAck& ack) {
   log_.Info("session_live", {{"incarnation", FormatUuid(ack.incarnation)}});
   if (journal_.BackedBy(ack.incarnation))
     log_.Info("journal_dropped", {{"why", "the memory behind this guest is another one"}});
+  SaveJournalSoon();
 }
 
 void Agent::OnProgress(const RetirementProgress& progress) {
@@ -240,7 +247,7 @@ void Agent::OnProgress(const RetirementProgress& progress) {
   for (const protocol::VerdictRecord& record : progress.to_keep)
     kept = journal_.Add(record) && kept;
   if (!kept) log_.Warning("journal_full", {{"entries", fmt::format("{}", journal_.size())}});
-  if (journal_.changed() && !save_due_) save_due_ = clock_.Now() + kSaveDelay;
+  SaveJournalSoon();
 }
 
 void Agent::OnSynced() {
@@ -253,7 +260,7 @@ void Agent::OnForgotten(const ByteRange& range) {
   log_.Info("forgotten", {{"gpa", FormatAddress(range.start().value)},
                           {"length", FormatAddress(range.length())}});
   journal_.Forget(range);
-  if (journal_.changed() && !save_due_) save_due_ = clock_.Now() + kSaveDelay;
+  SaveJournalSoon();
 }
 
 void Agent::LogVerdicts() {

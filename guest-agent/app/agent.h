@@ -17,6 +17,7 @@
 #include "guest-agent/boot/early_stage.h"
 #include "guest-agent/config/agent_config.h"
 #include "guest-agent/journal/boot_log.h"
+#include "guest-agent/journal/journal_writer.h"
 #include "guest-agent/journal/page_journal.h"
 #include "guest-agent/session/agent_session.h"
 
@@ -52,7 +53,7 @@ class Agent final : private SessionEdge {
   // A page of the agent itself was taken from it: this process cannot go on (self_restart.h).
   bool LostOwnMemory() const { return lost_own_memory_; }
   EarlyView View();
-  // Before the process ends.
+  // Before the process ends; the writer finishes with the agent.
   void SaveJournalNow();
 
  private:
@@ -68,7 +69,8 @@ class Agent final : private SessionEdge {
   static Parts Prepare(const AgentConfig& config, protocol::Stage stage,
                        const Environment& environment);
   void Restore(const BootLog& log);
-  void ReadJournal();
+  void OpenJournal();
+  void SaveJournalSoon();
 
   bool SendFrame(std::span<const std::byte> frame) override;
   std::uint64_t ChooseNonce() override { return RandomNumber(); }
@@ -98,6 +100,7 @@ class Agent final : private SessionEdge {
   bool unread_ = false;
   bool lost_own_memory_ = false;
   std::optional<MonoTime> save_due_;
+  std::unique_ptr<JournalWriter> writer_;  // the daemon's alone: the early stage has no disk
   // Verdicts to be logged once there is nothing more urgent: a console can be slow. Rate-limited.
   std::vector<protocol::VerdictRecord> unlogged_;
   MonoTime log_window_{};

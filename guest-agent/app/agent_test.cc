@@ -149,6 +149,7 @@ TEST_F(AgentTest, TheJournalFollowsTheVerdictsAndIsFoundByTheNextBoot) {
   clock_.Advance(std::chrono::seconds(1));
   agent_->Work();
   EXPECT_FALSE(agent_->NextDeadline()) << "idle again";
+  agent_.reset();
   const auto journal = LoadJournal(config_.journal);
   ASSERT_TRUE(journal && journal->content);
   EXPECT_THAT(journal->content->entries, SizeIs(1));

@@ -30,6 +30,12 @@ int Failed(const Logger& log, const Error& why) {
   return kFailed;
 }
 
+void PrepareMemory(const Agent::Environment& environment) {
+  if (const auto locked = LockMemory(); !locked)
+    environment.log.Warning("memory_not_locked", {{"why", locked.error().Text()}});
+  if (!RehearseRetirement(environment.page_size)) environment.log.Error("rehearsal_failed");
+}
+
 int Serve(const AgentConfig& config, protocol::Stage stage) {
   StderrSink sink;
   const Logger log(sink, config.log_level);
@@ -42,6 +48,7 @@ int Serve(const AgentConfig& config, protocol::Stage stage) {
   }
   auto stop = TakeStopSignals();
   if (!stop) return Failed(log, stop.error());
+  if (config.lock_memory && stage == protocol::Stage::kRun) PrepareMemory(environment);
   auto agent = Agent::Create(config, stage, environment);
   if (!agent) return Failed(log, agent.error());
   auto loop = AgentLoop::Make(**agent, clock, stop->get());
@@ -51,11 +58,6 @@ int Serve(const AgentConfig& config, protocol::Stage stage) {
     if (!end) return Failed(log, end.error());
     log.Info("early_stage_ended", {{"why", std::string(ToString(*end))}});
     return kOk;
-  }
-  if (config.lock_memory) {
-    if (const auto locked = LockMemory(); !locked)
-      log.Warning("memory_not_locked", {{"why", locked.error().Text()}});
-    if (!RehearseRetirement(environment.page_size)) log.Error("rehearsal_failed");
   }
   const auto ended = loop->Run();
   (*agent)->SaveJournalNow();

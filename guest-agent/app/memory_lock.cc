@@ -19,6 +19,9 @@ Status LockMemory() {
   // Freed memory stays in the process and serves the next allocation without a page fault.
   mallopt(M_TRIM_THRESHOLD, -1);
   mallopt(M_MMAP_MAX, 0);
+  // One heap for the journal's thread as well: a second one would reserve 64 MiB, all of it
+  // "locked".
+  mallopt(M_ARENA_MAX, 1);
   // ONFAULT: pages that are never used are not made resident.
   if (::mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) return FailErrno(errno, "mlockall");
   const auto heap = std::make_unique<char[]>(kHeapBytes);

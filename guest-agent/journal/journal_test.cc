@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "guest-agent/journal/journal_file.h"
+#include "guest-agent/journal/journal_writer.h"
 #include "guest-agent/journal/page_journal.h"
 
 namespace seaward::agent {
@@ -133,6 +134,32 @@ TEST_F(JournalTest, OverlappingVerdictsReplaceOnlyWhatTheyCover) {
   EXPECT_TRUE(DecodeJournal(EncodeJournal(content)));
   journal.Forget(Pages(0, 100));
   EXPECT_EQ(journal.size(), 0u);
+}
+
+TEST_F(JournalTest, TheWriterSavesTheNewestContentBeforeItEnds) {
+  int saved = 0;
+  {
+    JournalWriter writer(path_, [&saved](const Status& status) { saved += status ? 1 : 1000; });
+    for (std::uint64_t n = 0; n < 50; ++n) {
+      PageJournal journal(Id(1), Id(9));
+      ASSERT_TRUE(journal.Add(Verdict(Pages(n))));
+      writer.Save(journal.Content());
+    }
+  }
+  EXPECT_GE(saved, 1);
+  EXPECT_LE(saved, 50);
+  const auto loaded = LoadJournal(path_);
+  ASSERT_TRUE(loaded && loaded->content);
+  EXPECT_EQ(loaded->content->entries.at(0).range, Pages(49));
+}
+
+TEST_F(JournalTest, TheWriterReportsADiskThatRefuses) {
+  bool refused = false;
+  {
+    JournalWriter writer("/proc/nowhere/journal", [&refused](const Status& s) { refused = !s; });
+    writer.Save(PageJournal(Id(1), Id(9)).Content());
+  }
+  EXPECT_TRUE(refused);
 }
 
 TEST_F(JournalTest, IsBounded) {
