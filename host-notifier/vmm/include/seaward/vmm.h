@@ -62,22 +62,22 @@ enum seaward_log_level { SEAWARD_LOG_ERROR = 0, SEAWARD_LOG_INFO = 1, SEAWARD_LO
 struct seaward_vmm;
 
 struct seaward_config {
-  uint32_t struct_size;       /* sizeof(struct seaward_config) */
-  uint32_t max_vcpus;         /* 0 = 512, at most 1024 */
-  uint32_t records_per_vcpu;  /* 0 = 128; a power of two, 2 to 1024 */
-  uint32_t hold_us;           /* reserved, 0 */
-  const char *attach_socket;  /* NULL = SEAWARD_DEFAULT_ATTACH_SOCKET */
-  const uint8_t *vm_uuid;     /* 16 bytes in text order, or NULL: the notifier finds out itself */
+  uint32_t struct_size;      /* sizeof(struct seaward_config) */
+  uint32_t max_vcpus;        /* 0 = 512, at most 1024 */
+  uint32_t records_per_vcpu; /* 0 = 128; a power of two, 2 to 1024 */
+  uint32_t hold_us;          /* reserved, 0 */
+  const char* attach_socket; /* NULL = SEAWARD_DEFAULT_ATTACH_SOCKET */
+  const uint8_t* vm_uuid;    /* 16 bytes in text order, or NULL: the notifier finds out itself */
   /* Called from the background thread only; must not call back. NULL = silent. */
-  void (*log)(void *opaque, int level, const char *line);
-  void *log_opaque;
+  void (*log)(void* opaque, int level, const char* line);
+  void* log_opaque;
 };
 
 /* One KVM_EXIT_ARM_SEA. Fill with seaward_exit_from_kvm_run or by hand. */
 struct seaward_exit {
-  uint32_t struct_size;       /* sizeof(struct seaward_exit) */
-  uint32_t vcpu;              /* index; one thread at a time publishes for it */
-  uint64_t flags;             /* the four words of kvm_run.arm_sea, unchanged */
+  uint32_t struct_size; /* sizeof(struct seaward_exit) */
+  uint32_t vcpu;        /* index; one thread at a time publishes for it */
+  uint64_t flags;       /* the four words of kvm_run.arm_sea, unchanged */
   uint64_t esr;
   uint64_t gva;
   uint64_t gpa;
@@ -96,32 +96,32 @@ struct seaward_status {
   uint64_t coalesced;
   uint64_t lost;
   uint64_t failed_injections;
-  uint64_t waiting;      /* records that no notifier has made safe yet */
+  uint64_t waiting; /* records that no notifier has made safe yet */
 };
 
 /* Never waits for a notifier. Starts one thread, with all signals blocked. -EINVAL, -ENOMEM, or the
  * errno of what the system refused; *vm is then NULL, and the other calls accept NULL and do
  * nothing. */
-SEAWARD_API int seaward_attach(const struct seaward_config *config, struct seaward_vmm **vm);
+SEAWARD_API int seaward_attach(const struct seaward_config* config, struct seaward_vmm** vm);
 
 /* Ends the thread and frees everything. No other call may be under way. */
-SEAWARD_API void seaward_detach(struct seaward_vmm *vm);
+SEAWARD_API void seaward_detach(struct seaward_vmm* vm);
 
 /* enum seaward_published; -EINVAL for a NULL or foreign-sized argument. Keeps errno. */
-SEAWARD_API int seaward_publish(struct seaward_vmm *vm, const struct seaward_exit *exit);
+SEAWARD_API int seaward_publish(struct seaward_vmm* vm, const struct seaward_exit* exit);
 
 /* KVM refused the abort for an exit that was published as injected. */
-SEAWARD_API void seaward_report_failed_injection(struct seaward_vmm *vm, uint32_t vcpu);
+SEAWARD_API void seaward_report_failed_injection(struct seaward_vmm* vm, uint32_t vcpu);
 
 /* 1 and *exit filled (vcpu, hva, injection are the caller's) when the mapped struct kvm_run holds a
  * KVM_EXIT_ARM_SEA; otherwise 0. */
-SEAWARD_API int seaward_exit_from_kvm_run(const void *kvm_run, struct seaward_exit *exit);
+SEAWARD_API int seaward_exit_from_kvm_run(const void* kvm_run, struct seaward_exit* exit);
 
 /* enum seaward_injection: what to do for this exit. */
-SEAWARD_API int seaward_decide_injection(const struct seaward_exit *exit, int mode);
+SEAWARD_API int seaward_decide_injection(const struct seaward_exit* exit, int mode);
 
 /* -EINVAL for a NULL or foreign-sized argument. */
-SEAWARD_API int seaward_get_status(const struct seaward_vmm *vm, struct seaward_status *status);
+SEAWARD_API int seaward_get_status(const struct seaward_vmm* vm, struct seaward_status* status);
 
 #ifdef __cplusplus
 }
