@@ -1,0 +1,51 @@
+// What the code says of itself, for check_contract.py to compare with docs/CONTRACT.md: every key
+// that the loaders accept, and one of every JSON line that the notifier can send.
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "guest-agent/config/agent_config.h"
+#include "host-notifier/config/notifier_config.h"
+#include "host-notifier/observe/json_lines.h"
+#include "host-notifier/observe/sample_snapshot_fixture.h"
+
+namespace seaward {
+namespace {
+
+using nlohmann::json;
+
+json Keys(const std::vector<yaml::KeySpec>& keys) {
+  json list = json::array();
+  for (const yaml::KeySpec& key : keys)
+    list.push_back({{"path", key.path}, {"type", key.type}, {"default", key.default_value}});
+  return list;
+}
+
+json Samples() {
+  using namespace observe;
+  const ledger::EventRow located{1, kSampleVm, kSampleVm.uuid, 7, SampleEvent()};
+  const ledger::EventRow unlocated{2, kSampleVm, kSampleVm.uuid, {}, SampleUnlocatedEvent()};
+  const ReportResult report{kSampleVm, SamplePage().Entry(), true};
+  StatusSnapshot quiet;
+  quiet.host_retire = "off";
+  return {{"status", {StatusLine(SampleStatus()), StatusLine(quiet)}},
+          {"events", {EventsLine({}), EventsLine({located, unlocated})}},
+          {"report", {ReportLine(report)}},
+          {"watch",
+           {WatchingLine(), WatchEventLine(kSampleVm, SampleEvent()),
+            WatchEventLine(kSampleVm, SampleUnlocatedEvent()), WatchPageLine(SamplePage()),
+            WatchLostLine(3)}},
+          {"error", {ErrorLine({ErrorCode::kNotFound, ENOENT, "no VM"})}}};
+}
+
+}  // namespace
+}  // namespace seaward
+
+int main() {
+  const nlohmann::json dump = {
+      {"keys",
+       {{"notifier.yaml", seaward::Keys(seaward::config::DescribeNotifierConfig())},
+        {"agent.yaml", seaward::Keys(seaward::agent::DescribeAgentConfig())}}},
+      {"samples", seaward::Samples()}};
+  std::puts(dump.dump(1).c_str());
+  return 0;
+}
