@@ -20,7 +20,6 @@ namespace seaward::agent {
 namespace {
 
 using namespace protocol;
-using testing::IsEmpty;
 using testing::SizeIs;
 
 constexpr GuestPhysAddr kPage{0x40300000};

@@ -1,5 +1,7 @@
 #include "guest-agent/port/port_finder.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <system_error>
 #include <vector>
@@ -24,9 +26,10 @@ std::vector<std::string> EntriesOf(const std::string& folder) {
   return names;
 }
 
-std::string AttributeOr(const std::string& path, std::string fallback) {
-  auto text = ReadTextFile(path, kAttributeCap);
-  if (!text) return fallback;
+// Empty when it cannot be read.
+std::string Attribute(const std::string& folder, const std::string& device, const char* name) {
+  auto text = ReadTextFile(fmt::format("{}/{}/{}", folder, device, name), kAttributeCap);
+  if (!text) return {};
   while (!text->empty() && text->back() == '\n') text->pop_back();
   return std::move(*text);
 }
@@ -37,14 +40,14 @@ Result<std::string> FindPort(const std::string& sys, const std::string& dev,
                              const std::string& name) {
   const std::string folder = sys + "/class/virtio-ports";
   for (const std::string& port : EntriesOf(folder))
-    if (AttributeOr(folder + "/" + port + "/name", {}) == name) return dev + "/" + port;
+    if (Attribute(folder, port, "name") == name) return fmt::format("{}/{}", dev, port);
   return Fail(ErrorCode::kNotFound, "no virtio port is named " + name);
 }
 
 bool ConsoleDevicePresent(const std::string& sys) {
   const std::string folder = sys + "/bus/virtio/devices";
   for (const std::string& device : EntriesOf(folder))
-    if (AttributeOr(folder + "/" + device + "/device", {}) == kConsoleDeviceId) return true;
+    if (Attribute(folder, device, "device") == kConsoleDeviceId) return true;
   return false;
 }
 

@@ -18,6 +18,8 @@ template <class... Handlers>
 struct Overloaded : Handlers... {
   using Handlers::operator()...;
 };
+template <class... Handlers>
+Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
 }  // namespace
 
@@ -120,17 +122,21 @@ void AgentSession::BytesReceived(std::span<const std::byte> bytes) {
 
 void AgentSession::HandleFrame(const protocol::Frame& frame) {
   const auto message = protocol::Decode(frame);
-  if (!message) {
-    ++rejected_frames_;
-  } else if (std::holds_alternative<protocol::HelloRequest>(*message)) {
+  if (message && std::holds_alternative<protocol::HelloRequest>(*message)) {
     HelloRequested();
-  } else if (const auto* ack = std::get_if<protocol::HelloAck>(&*message)) {
-    HandleAck(frame, *ack);
-  } else if (FromThisSession(frame.header)) {
-    HandleLive(*message);
-  } else {
-    ++rejected_frames_;
+    return;
   }
+  if (message) {
+    if (const auto* ack = std::get_if<protocol::HelloAck>(&*message)) {
+      HandleAck(frame, *ack);
+      return;
+    }
+    if (FromThisSession(frame.header)) {
+      HandleLive(*message);
+      return;
+    }
+  }
+  ++rejected_frames_;
 }
 
 void AgentSession::HandleAck(const protocol::Frame& frame, const protocol::HelloAck& ack) {
