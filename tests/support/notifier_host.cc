@@ -45,9 +45,9 @@ NotifierHost::NotifierHost(HostPlan plan) : plan_(std::move(plan)) {
 std::string NotifierHost::Config() const {
   std::string text = fmt::format(
       "state_dir: {0}/state\ncontrol_socket: {0}/control.sock\nattach_socket: {0}/attach.sock\n"
-      "log_level: debug\nhard_offline_path: {0}/hard_offline_page\n"
+      "log_level: {1}\nhard_offline_path: {0}/hard_offline_page\n"
       "session:\n  resend_initial_ms: 200\n  resend_max_ms: 2000\n",
-      dir_.path());
+      dir_.path(), plan_.log_level);
   if (plan_.libvirt_uri != "none") {
     return text + fmt::format("libvirt:\n  uri: {}\n  status_dir: {}\n", plan_.libvirt_uri,
                               plan_.libvirt_status_dir);

@@ -22,6 +22,7 @@ struct HostPlan {
   std::string channel;               // the host's end of the VM's channel
   std::string libvirt_uri = "none";  // then the VM is found through libvirt, not in static_vms
   std::string libvirt_status_dir = {};
+  std::string log_level = "debug";
 };
 
 // One row of the ledger's pages with its verdicts, as sqlite3 shows it.

@@ -50,21 +50,23 @@ std::string TcgGuest::DomainXml(const std::string& kernel, const std::string& in
         "<target type='virtio' name='{}'/></channel>",
         folder_, plan_.name, end, port);
   };
+  std::string channels =
+      channel("agent", "org.seaward.agent.0") + channel("test", "org.seaward.test.0");
+  for (const std::string& port : plan_.more_ports) channels += channel(port.c_str(), port.c_str());
   return fmt::format(
       "<domain type='qemu'><name>{}</name><uuid>{}</uuid><memory unit='MiB'>{}</memory>"
       "<vcpu>1</vcpu><os><type arch='aarch64' machine='virt'>hvm</type><kernel>{}</kernel>"
-      "<initrd>{}</initrd><cmdline>console=ttyAMA0 loglevel=4 panic=-1 {}{}{}</cmdline></os>"
+      "<initrd>{}</initrd><cmdline>console=ttyAMA0 loglevel={} panic=-1 {}{}{}</cmdline></os>"
       "<features><gic version='3'/></features>"
       "<cpu mode='custom' match='exact'><model fallback='forbid'>cortex-a72</model></cpu>"
       "<on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot>"
       "<on_crash>restart</on_crash><devices><emulator>/usr/bin/qemu-system-aarch64</emulator>"
-      "<controller type='usb' model='none'/><controller type='virtio-serial' index='0'/>{}{}"
+      "<controller type='usb' model='none'/><controller type='virtio-serial' index='0'/>{}"
       "<serial type='file'><source path='{}'/></serial><memballoon model='none'/>"
       "</devices></domain>",
-      plan_.name, FormatUuid(plan_.uuid), plan_.memory_mib, kernel, initramfs,
+      plan_.name, FormatUuid(plan_.uuid), plan_.memory_mib, kernel, initramfs, plan_.loglevel,
       plan_.early ? "seaward.early=1 " : "", plan_.agent ? "seaward.agent=1 " : "",
-      plan_.frames ? "seaward.frames=1" : "", channel("agent", "org.seaward.agent.0"),
-      channel("test", "org.seaward.test.0"), console_path());
+      plan_.frames ? "seaward.frames=1" : "", channels, console_path());
 }
 
 Result<std::unique_ptr<TcgGuest>> TcgGuest::Start(PrivateLibvirtd& libvirtd,

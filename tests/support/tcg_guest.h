@@ -20,9 +20,11 @@ struct GuestPlan {
   std::string name = "guest";
   Uuid uuid;
   unsigned memory_mib = 256;
-  bool early = true;    // the early stage runs at every boot
-  bool agent = true;    // the daemon starts at every boot
-  bool frames = false;  // free frames at /init are noted
+  bool early = true;      // the early stage runs at every boot
+  bool agent = true;      // the daemon starts at every boot
+  bool frames = false;    // free frames at /init are noted
+  unsigned loglevel = 4;  // of its console; each "Memory failure" line there costs the guest time
+  std::vector<std::string> more_ports = {};  // beside the agent's and the test's
 };
 
 class TcgGuest {
@@ -45,6 +47,10 @@ class TcgGuest {
   // The same before the guest exists; `folder` is the libvirtd's.
   static std::string ChannelPath(const std::string& folder, const std::string& guest_name) {
     return folder + "/rt/" + guest_name + "-agent.sock";
+  }
+  // The host's end of one of plan().more_ports.
+  std::string port_path(const std::string& port) const {
+    return folder_ + "/rt/" + plan_.name + "-" + port + ".sock";
   }
   std::string console_path() const { return folder_ + "/rt/" + plan_.name + "-console.log"; }
 
