@@ -1,0 +1,44 @@
+// The whole chain, one page at a time: this process is the VM's VMM (public C API) and watches the
+// notifier's control socket for the verdict. One thread.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "base/units.h"
+#include "base/uuid.h"
+#include "seaward/vmm.h"
+
+namespace seaward::bench {
+
+class SeawardProbe {
+ public:
+  // Returns when the notifier took this VMM and sends its watch lines.
+  static Result<SeawardProbe> Attach(const std::string& attach_socket,
+                                     const std::string& control_socket, const Uuid& vm,
+                                     const Clock& clock);
+
+  // Publishes an exit at `page` and waits for its verdict. The exposure as the notifier measured
+  // it: from the exit's time stamp to the verdict `retired` in its hands. An error for other
+  // verdicts.
+  Result<std::chrono::nanoseconds> Retire(GuestPhysAddr page);
+
+ private:
+  struct Detach {
+    void operator()(seaward_vmm* vm) const { seaward_detach(vm); }
+  };
+  explicit SeawardProbe(const Clock& clock) : clock_(&clock) {}
+  Status Watch(const std::string& control_socket);
+  Result<std::string> NextLine(MonoTime deadline);
+
+  const Clock* clock_;
+  std::unique_ptr<seaward_vmm, Detach> vm_;
+  UniqueFd control_;
+  std::string received_;
+};
+
+}  // namespace seaward::bench
