@@ -9,6 +9,7 @@
 namespace seaward::testing {
 namespace {
 
+constexpr char kGuestName[] = "guest";
 const Uuid kVm = ParseUuid("5ea3a4d0-0000-4000-8000-000000000001").value();
 
 }  // namespace
@@ -21,17 +22,19 @@ void GuestBench::TearDown() {
   libvirtd_.reset();
 }
 
+Status GuestBench::BringUpLibvirtd() {
+  if (libvirtd_) return {};
+  auto started = PrivateLibvirtd::Start();
+  if (!started) return Forward(started);
+  libvirtd_ = std::move(*started);
+  return {};
+}
+
 Status GuestBench::BringUpGuest(bool guarded) {
-  if (!libvirtd_) {
-    auto started = PrivateLibvirtd::Start();
-    if (!started) return Forward(started);
-    libvirtd_ = std::move(*started);
-  }
   if (guest_ && guest_->plan().agent == guarded) return {};
-  host_.reset();
   guest_.reset();
   auto started = TcgGuest::Start(
-      *libvirtd_, images_, {.name = "guest", .uuid = kVm, .early = guarded, .agent = guarded});
+      *libvirtd_, images_, {.name = kGuestName, .uuid = kVm, .early = guarded, .agent = guarded});
   if (!started) return Forward(started);
   guest_ = std::move(*started);
   return {};
@@ -40,7 +43,9 @@ Status GuestBench::BringUpGuest(bool guarded) {
 Status GuestBench::BringUpHost(bool through_libvirt) {
   if (host_ && host_through_libvirt_ == through_libvirt) return {};
   host_.reset();
-  HostPlan plan{.vm = kVm, .vm_name = "guest", .channel = guest_->channel_path()};
+  HostPlan plan{.vm = kVm,
+                .vm_name = kGuestName,
+                .channel = TcgGuest::ChannelPath(libvirtd_->folder(), kGuestName)};
   if (through_libvirt) {
     plan.libvirt_uri = libvirtd_->uri();
     plan.libvirt_status_dir = libvirtd_->status_dir();
@@ -52,19 +57,26 @@ Status GuestBench::BringUpHost(bool through_libvirt) {
   return host_->StartPublisher();
 }
 
-Result<GuestBench::Machines> GuestBench::Guarded() {
+Result<GuestBench::Machines> GuestBench::BringUp(bool through_libvirt) {
+  if (auto up = BringUpLibvirtd(); !up) return Forward(up);
+  if (guest_ && !guest_->plan().agent) guest_.reset();
+  // The host first: the guest's early stage asks it.
+  if (auto up = BringUpHost(through_libvirt); !up) return Forward(up);
   if (auto up = BringUpGuest(true); !up) return Forward(up);
-  if (auto up = BringUpHost(false); !up) return Forward(up);
   return Machines{*guest_, *host_};
+}
+
+Result<GuestBench::Machines> GuestBench::Guarded() {
+  return BringUp(false);
 }
 
 Result<GuestBench::Machines> GuestBench::GuardedThroughLibvirt() {
-  if (auto up = BringUpGuest(true); !up) return Forward(up);
-  if (auto up = BringUpHost(true); !up) return Forward(up);
-  return Machines{*guest_, *host_};
+  return BringUp(true);
 }
 
 Result<TcgGuest*> GuestBench::Control() {
+  if (auto up = BringUpLibvirtd(); !up) return Forward(up);
+  host_.reset();
   if (auto up = BringUpGuest(false); !up) return Forward(up);
   return guest_.get();
 }
@@ -74,6 +86,15 @@ void GuardedGuest::SetUp() {
   ASSERT_TRUE(machines.has_value()) << machines.error().Text();
   guest_ = &machines->guest;
   host_ = &machines->host;
+}
+
+void GuardedGuest::TearDown() {
+  // Those that died are unknown to the command server by now: an error says nothing here.
+  for (const int pid : victims_) {
+    if (guest().shell().Ask("kill", {{"pid", pid}})) {
+      (void)guest().shell().Ask("wait", {{"pid", pid}});
+    }
+  }
 }
 
 GuestPhysAddr GuardedGuest::FreePage() {
@@ -86,6 +107,7 @@ GuardedGuest::Victim GuardedGuest::StartVictim() {
   auto reply = guest().shell().Ask("victim_start");
   if (!reply) throw std::runtime_error(reply.error().Text());
   auto page = ParseAddress((*reply)["pages"][0].get<std::string>());
+  victims_.push_back((*reply)["pid"].get<int>());
   return {(*reply)["pid"].get<int>(), GuestPhysAddr{page.value()}};
 }
 
@@ -105,6 +127,11 @@ LedgerPage GuardedGuest::Verdict(GuestPhysAddr page) {
   auto verdict = host().WaitForVerdict(page, guest().boot_id());
   if (!verdict) throw std::runtime_error(verdict.error().Text());
   return *verdict;
+}
+
+LedgerPage GuardedGuest::RowAt(GuestPhysAddr page) {
+  auto rows = host().PagesAt(page);
+  return rows && !rows->empty() ? rows->back() : LedgerPage{};
 }
 
 void GuardedGuest::ExpectRetiredOnce(GuestPhysAddr page) {

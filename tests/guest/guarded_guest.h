@@ -11,8 +11,12 @@
 
 #include "tests/support/notifier_host.h"
 #include "tests/support/tcg_guest.h"
+#include "tests/support/wait_until.h"
 
 namespace seaward::testing {
+
+// For what takes well under a second on a free machine.
+inline constexpr std::chrono::seconds kPatience{60};
 
 // Started by the first case that needs it, ended by main. One guest at a time: Control() ends the
 // guarded one, Guarded() ends the control.
@@ -34,6 +38,8 @@ class GuestBench : public ::testing::Environment {
   PrivateLibvirtd& libvirtd() { return *libvirtd_; }
 
  private:
+  Status BringUpLibvirtd();
+  Result<Machines> BringUp(bool through_libvirt);
   Status BringUpGuest(bool guarded);
   Status BringUpHost(bool through_libvirt);
 
@@ -51,6 +57,7 @@ class GuardedGuest : public ::testing::Test {
   friend int RunGuestTests(int argc, char** argv);
 
   void SetUp() override;
+  void TearDown() override;  // ends the case's victims
   TcgGuest& guest() { return *guest_; }
   NotifierHost& host() { return *host_; }
 
@@ -67,6 +74,8 @@ class GuardedGuest : public ::testing::Test {
   void PublishExit(GuestPhysAddr page);
   // The one row about `page` once it has a verdict of the running boot.
   LedgerPage Verdict(GuestPhysAddr page);
+  // The newest row about `page` as it is now; empty when there is none.
+  LedgerPage RowAt(GuestPhysAddr page);
   // One row, one verdict in this boot, retired; the frame is out of use in the kernel.
   void ExpectRetiredOnce(GuestPhysAddr page);
   bool HasFlag(GuestPhysAddr page, const std::string& flag);
@@ -81,6 +90,9 @@ class GuardedGuest : public ::testing::Test {
 
   TcgGuest* guest_ = nullptr;
   NotifierHost* host_ = nullptr;
+
+ private:
+  std::vector<int> victims_;  // of this case, which must not reboot the guest
 };
 
 int RunGuestTests(int argc, char** argv);

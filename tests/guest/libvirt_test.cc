@@ -1,0 +1,51 @@
+// The same guest, found and followed through libvirt.
+#include <signal.h>
+
+#include "tests/guest/guarded_guest.h"
+
+namespace seaward::testing {
+namespace {
+
+class GuestOfLibvirt : public GuardedGuest {
+ protected:
+  void SetUp() override {
+    auto machines = bench->GuardedThroughLibvirt();
+    ASSERT_TRUE(machines.has_value()) << machines.error().Text();
+    guest_ = &machines->guest;
+    host_ = &machines->host;
+  }
+  void ReportAndExpectRetired() {
+    const GuestPhysAddr page = FreePage();
+    Status reported;
+    // Right after a restart the domain may not be known yet.
+    ASSERT_TRUE(WaitUntil(
+        [&] {
+          reported = host().Report(page, "latent");
+          return reported.has_value();
+        },
+        kPatience))
+        << reported.error().Text() << host().Logs();
+    ExpectRetiredOnce(page);
+    reported_.push_back(page);
+  }
+  std::vector<GuestPhysAddr> reported_;
+};
+
+TEST_F(GuestOfLibvirt, IsServedAcrossRestartsOfLibvirtd) {
+  ReportAndExpectRetired();
+
+  auto restarted = bench->libvirtd().Restart(SIGTERM);
+  ASSERT_TRUE(restarted.has_value()) << restarted.error().Text();
+  ReportAndExpectRetired();
+
+  restarted = bench->libvirtd().Restart(SIGKILL);
+  ASSERT_TRUE(restarted.has_value()) << restarted.error().Text();
+  ReportAndExpectRetired();
+
+  auto rebooted = guest().Reset();
+  ASSERT_TRUE(rebooted.has_value()) << rebooted.error().Text();
+  for (const GuestPhysAddr page : reported_) ExpectRetiredOnce(page);
+}
+
+}  // namespace
+}  // namespace seaward::testing
