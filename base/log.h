@@ -34,6 +34,9 @@ class Logger {
  public:
   Logger(LogSink& sink, LogLevel threshold) : sink_(sink), threshold_(threshold) {}
 
+  LogSink& sink() const { return sink_; }
+  LogLevel threshold() const { return threshold_; }
+
   // log.Info("page_retired", {{"vm", name}, {"gpa", FormatAddress(gpa)}})
   //   -> event=page_retired vm=web1 gpa=0x4711000
   // Values with spaces, quotes, '=' or control bytes are quoted and escaped.

@@ -1,5 +1,7 @@
 #include "host-notifier/app/attached_ring.h"
 
+#include <utility>
+
 namespace seaward {
 namespace {
 
@@ -43,6 +45,8 @@ void AttachedRing::Pause() {
 void AttachedRing::Drain() {
   const std::size_t taken = attachment_.ring.Drain(
       kSlice, [this](const ring::RingEvent& event) { user_.RingEventTaken(*this, event); });
+  const std::uint64_t lost = attachment_.ring.counters().lost;
+  if (lost > lost_told_) user_.RingLost(*this, lost - std::exchange(lost_told_, lost));
   if (taken == kSlice) return again_.Start(std::chrono::nanoseconds(0), [this] { Drain(); });
   if (ended_) user_.RingEnded(*this);
 }

@@ -21,6 +21,8 @@ class RingUser {
   virtual ~RingUser() = default;
   // One record; release it with AttachedRing::Release once it is durable.
   virtual void RingEventTaken(AttachedRing& from, const ring::RingEvent& event) = 0;
+  // Exits that found no room in the ring since the last call.
+  virtual void RingLost(AttachedRing& from, std::uint64_t lost) = 0;
   // The VMM is gone and everything it had published was taken. The ring may be destroyed inside.
   virtual void RingEnded(AttachedRing& from) = 0;
 };
@@ -63,6 +65,7 @@ class AttachedRing {
   LoopTimer again_;
   std::unique_ptr<FdWatch> doorbell_;
   std::unique_ptr<FdWatch> connection_;
+  std::uint64_t lost_told_ = 0;
   bool running_ = false;
   bool ended_ = false;
 };

@@ -42,46 +42,48 @@ PoisonEvent EventOfExit(const ring::RingEvent& exit, WallTime wall) {
   return ClassifyExit(raw);
 }
 
-void EventIntake::Take(const PoisonEvent& event, Recorded recorded) {
+void EventIntake::Take(const PoisonEvent& event, const std::optional<ProcessIdentity>& source,
+                       Recorded recorded) {
   ++counts_.not_yet_recorded;
   if (!event.range) {
     ++(event.location == Location::kGvaOnly ? counts_.gva_only : counts_.unlocated);
-    return Record(event, std::nullopt, std::move(recorded));
+    return Record(event, source, std::nullopt, std::move(recorded));
   }
   ++counts_.located;
-  context_.ids.WithId(
-      [weak = weak_from_this(), event, recorded = std::move(recorded)](std::uint64_t id) mutable {
-        const auto self = weak.lock();
-        if (self == nullptr) return;
-        self->Deliver(event, id);
-        self->Record(event, id, std::move(recorded));
-      });
+  context_.ids.WithId([weak = weak_from_this(), event, source,
+                       recorded = std::move(recorded)](std::uint64_t id) mutable {
+    const auto self = weak.lock();
+    if (self == nullptr) return;
+    self->Deliver(event, id);
+    self->Record(event, source, id, std::move(recorded));
+  });
 }
 
 void EventIntake::Deliver(const PoisonEvent& event, std::uint64_t page_id) {
   const PageBook::Noted noted = book_.Note(*event.range, event.evidence, page_id);
   std::string_view delivery = "known";
   if (noted.tell_guest) delivery = ToText(session_.Deliver(noted.entry));
-  context_.log.Info("poison", {{"vm", vm_.name},
-                               {"gpa", Where(event)},
-                               {"evidence", std::string(protocol::ToString(event.evidence))},
-                               {"source", std::string(ToString(event.source))},
-                               {"vcpu", std::to_string(event.vcpu)},
-                               {"esr", FormatAddress(event.esr)},
-                               {"count", std::to_string(event.count)},
-                               {"page", std::to_string(noted.entry.id)},
-                               {"delivery", std::string(delivery)}});
+  log_.Info("poison", {{"vm", vm_.name},
+                       {"gpa", Where(event)},
+                       {"evidence", std::string(protocol::ToString(event.evidence))},
+                       {"source", std::string(ToString(event.source))},
+                       {"vcpu", std::to_string(event.vcpu)},
+                       {"esr", FormatAddress(event.esr)},
+                       {"count", std::to_string(event.count)},
+                       {"page", std::to_string(noted.entry.id)},
+                       {"delivery", std::string(delivery)}});
 }
 
-void EventIntake::Record(const PoisonEvent& event, std::optional<std::uint64_t> page_id,
-                         Recorded recorded) {
+void EventIntake::Record(const PoisonEvent& event, const std::optional<ProcessIdentity>& source,
+                         std::optional<std::uint64_t> page_id, Recorded recorded) {
   // Looked up once, as near to the exit as the loop's latency allows; retries must not see a later
   // owner of the address.
   const auto frame = std::make_shared<std::optional<std::optional<PageFrame>>>();
   context_.ledger.Write<ledger::RecordedEvent>(
-      [incarnation = incarnation_, process = process_, event, page_id, frame,
+      [incarnation = incarnation_, source, event, page_id, frame,
        &memory = context_.memory](ledger::Ledger& l) {
-        if (!frame->has_value()) frame->emplace(memory.FrameBehind(process, event.hva));
+        if (!frame->has_value())
+          frame->emplace(source ? memory.FrameBehind(*source, event.hva) : std::nullopt);
         return l.RecordEvent(incarnation, event, **frame, page_id);
       },
       [weak = weak_from_this(), event, page_id,
@@ -96,12 +98,12 @@ void EventIntake::Finish(const PoisonEvent& event, std::optional<std::uint64_t> 
   --counts_.not_yet_recorded;
   if (!result) {
     ++counts_.unrecordable;
-    context_.log.Error("event_not_recorded",
-                       {{"vm", vm_.name}, {"gpa", Where(event)}, {"why", result.error().Text()}});
+    log_.Error("event_not_recorded",
+               {{"vm", vm_.name}, {"gpa", Where(event)}, {"why", result.error().Text()}});
     return;
   }
   if (result->limit_reached)
-    context_.log.Warning("too_many_pages", {{"vm", vm_.name}, {"gpa", Where(event)}});
+    log_.Warning("too_many_pages", {{"vm", vm_.name}, {"gpa", Where(event)}});
   if (result->entry && page_id && book_.Find(*page_id) && book_.Correct(*page_id, *result->entry))
     session_.Deliver(*result->entry);
   context_.observer.EventRecorded(vm_, event);

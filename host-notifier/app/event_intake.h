@@ -23,19 +23,19 @@ class EventIntake : public std::enable_shared_from_this<EventIntake> {
  public:
   using Recorded = std::function<void(const Result<ledger::RecordedEvent>&)>;
 
-  // `session` outlives the intake, `context` too.
-  EventIntake(const VmContext& context, ledger::VmIdentity vm, session::Session& session)
-      : context_(context), vm_(std::move(vm)), session_(session) {}
+  // The references outlive the intake.
+  EventIntake(const VmContext& context, ledger::VmIdentity vm, const Logger& log,
+              session::Session& session)
+      : context_(context), vm_(std::move(vm)), log_(log), session_(session) {}
 
-  // What follows belongs to this incarnation of this process.
-  void UseIncarnation(const Uuid& incarnation, const ProcessIdentity& process) {
-    incarnation_ = incarnation;
-    process_ = process;
-  }
+  // What follows belongs to this incarnation.
+  void UseIncarnation(const Uuid& incarnation) { incarnation_ = incarnation; }
   PageBook& book() { return book_; }
 
-  // `recorded` is called when the event is durable, or cannot ever be (kInvalid, kLimit).
-  void Take(const PoisonEvent& event, Recorded recorded);
+  // `source` is the process in which event.hva is an address. `recorded` is called when the event
+  // is durable, or cannot ever be (kInvalid, kLimit).
+  void Take(const PoisonEvent& event, const std::optional<ProcessIdentity>& source,
+            Recorded recorded);
 
   // By location, for the status.
   struct Counts {
@@ -49,15 +49,16 @@ class EventIntake : public std::enable_shared_from_this<EventIntake> {
 
  private:
   void Deliver(const PoisonEvent& event, std::uint64_t page_id);
-  void Record(const PoisonEvent& event, std::optional<std::uint64_t> page_id, Recorded recorded);
+  void Record(const PoisonEvent& event, const std::optional<ProcessIdentity>& source,
+              std::optional<std::uint64_t> page_id, Recorded recorded);
   void Finish(const PoisonEvent& event, std::optional<std::uint64_t> page_id,
               const Result<ledger::RecordedEvent>& result);
 
   const VmContext& context_;
   const ledger::VmIdentity vm_;
+  const Logger& log_;
   session::Session& session_;
   Uuid incarnation_;
-  ProcessIdentity process_;
   PageBook book_;
   Counts counts_;
 };

@@ -167,6 +167,60 @@ TEST_F(NotifierProcessTest, SecondProcessCannotSpeakForAVmWhoseVmmLives) {
   EXPECT_EQ(0, Count("SELECT count(*) FROM event"));
 }
 
+// Without a channel the attached process is the VM. Only root is told frame numbers.
+class HostRetirementTest : public NotifierProcessTest {
+ protected:
+  void VmmOfItsOwnConsumesBackedPoison() {
+    auto vmm = testing::ChildProcess::Start(
+        {.argv = {std::string(SEAWARD_BINARY_DIR) + "/bin/seaward-publish", "--socket",
+                  dir_ / "attach.sock", "--vm", kVm, "--gpa", "0x40711000", "--backed", "--stay"},
+         .log = dir_ / "publish.log"});
+    ASSERT_TRUE(vmm) << vmm.error().Text();
+    vmm_process_ = std::move(*vmm);
+    Until("the page is on record", [this] { return Count("SELECT count(*) FROM page") == 1; });
+    EXPECT_EQ(root_ ? "pending" : "no", StatusOf("/vms/0/pages/0/host_retired"));
+    EXPECT_EQ("", Offlined());
+  }
+  void ExpectTheFrameRetired() {
+    if (!root_) return;
+    Until("it is retired in the host",
+          [this] { return Count("SELECT count(*) FROM page WHERE host_retired='yes'") == 1; });
+    char address[32];
+    const auto frame = static_cast<std::uint64_t>(Count("SELECT host_frame FROM page"));
+    std::snprintf(address, sizeof(address), "0x%llx",
+                  static_cast<unsigned long long>(frame * 4096));
+    EXPECT_EQ(address, Offlined());
+  }
+  std::string Offlined() const {
+    std::ifstream in(dir_ / "hard_offline_page");
+    std::string text;
+    in >> text;
+    return text;
+  }
+  const bool root_ = ::geteuid() == 0;
+  testing::ChildProcess vmm_process_;
+};
+
+TEST_F(HostRetirementTest, FrameIsTakenAwayWhenTheVmEnds) {
+  StartNotifier();
+  VmmOfItsOwnConsumesBackedPoison();
+  vmm_process_.KillNow();
+  ExpectTheFrameRetired();
+  Until("its pages are closed",
+        [this] { return Count("SELECT count(*) FROM page WHERE life='closed'") == 1; });
+}
+
+TEST_F(HostRetirementTest, FrameOfAVmThatEndedUnwatchedIsTakenAwayLater) {
+  StartNotifier();
+  VmmOfItsOwnConsumesBackedPoison();
+  KillNotifier();
+  vmm_process_.KillNow();
+  StartNotifier();
+  ExpectTheFrameRetired();
+  Until("its pages are closed",
+        [this] { return Count("SELECT count(*) FROM page WHERE life='closed'") == 1; });
+}
+
 TEST_F(NotifierProcessTest, ReportOfAnOperatorTakesTheSameWay) {
   GuestBoots();
   StartNotifier();

@@ -9,6 +9,8 @@ namespace {
 
 // A VMM has one ring; a re-attach may meet the old connection's end. More is abuse.
 constexpr std::size_t kMaxRings = 4;
+// A VMM's library retries within seconds; one that has not come by then will not.
+constexpr std::chrono::seconds kAttachPatience{30};
 
 session::SessionLimits LimitsOf(const config::SessionConfig& config) {
   session::SessionLimits limits;
@@ -30,12 +32,15 @@ Vm::Vm(const VmContext& context, ledger::VmIdentity identity, std::unique_ptr<Ch
        FindProcess find_process)
     : context_(context),
       identity_(std::move(identity)),
+      sink_(context.log.sink(), context.clock, identity_.name),
+      log_(sink_, context.log.threshold()),
       opener_(std::move(opener)),
       find_process_(std::move(find_process)),
       link_(context.loop, *opener_, *this, ChannelBackoff{}),
       session_(LimitsOf(context.config.session), context.clock, *this, *this),
       session_timer_(context.loop),
-      intake_(std::make_shared<EventIntake>(context, identity_, session_)) {}
+      attach_timer_(context.loop),
+      intake_(std::make_shared<EventIntake>(context, identity_, log_, session_)) {}
 
 Vm::~Vm() = default;
 
@@ -125,23 +130,32 @@ Result<Vm::Known> Vm::LoadIncarnation(ledger::Ledger& ledger, const ledger::VmId
 void Vm::IncarnationKnown(const ProcessIdentity& process, const Result<Known>& known) {
   if (process_ != process) return;  // it ended, or was replaced, meanwhile
   if (!known) {
-    context_.log.Error("incarnation_unknown",
-                       {{"vm", identity_.name}, {"why", known.error().Text()}});
+    log_.Error("incarnation_unknown", {{"vm", identity_.name}, {"why", known.error().Text()}});
     return;
   }
   incarnation_ = known->incarnation;
   std::vector<protocol::PoisonEntry> entries;
   for (const auto& entry : known->wanted.entries) entries.push_back(entry.entry);
   intake_->book().Load(entries);
-  intake_->UseIncarnation(known->incarnation, process);
-  context_.log.Info("vm_running", {{"vm", identity_.name},
-                                   {"pid", std::to_string(process.pid)},
-                                   {"incarnation", FormatUuid(known->incarnation)},
-                                   {"pages", std::to_string(entries.size())},
-                                   {"ghes", has_ghes_ ? "yes" : "no"}});
+  intake_->UseIncarnation(known->incarnation);
+  log_.Info("vm_running", {{"vm", identity_.name},
+                           {"pid", std::to_string(process.pid)},
+                           {"incarnation", FormatUuid(known->incarnation)},
+                           {"pages", std::to_string(entries.size())},
+                           {"ghes", has_ghes_ ? "yes" : "no"}});
   session_.Begin(known->wanted);
   OpenSession();
   ResumeRings();
+  ExpectAttach();
+}
+
+// A VM that nobody publishes for looks protected and is not.
+void Vm::ExpectAttach() {
+  attach_timer_.Start(kAttachPatience, [this] {
+    if (process_ && rings_.empty())
+      log_.Warning("vmm_not_attached",
+                   {{"vm", identity_.name}, {"effect", "its memory errors are not seen"}});
+  });
 }
 
 void Vm::ResumeRings() {
@@ -151,14 +165,13 @@ void Vm::ResumeRings() {
   for (const auto& ring : rings_) rings.push_back(ring.get());
   for (AttachedRing* ring : rings) {
     if (auto resumed = ring->Resume(); !resumed)
-      context_.log.Error("ring_not_watched",
-                         {{"vm", identity_.name}, {"why", resumed.error().Text()}});
+      log_.Error("ring_not_watched", {{"vm", identity_.name}, {"why", resumed.error().Text()}});
   }
 }
 
 void Vm::Rebooted() {
   ++reboots_;
-  context_.log.Info("guest_rebooted", {{"vm", identity_.name}});
+  log_.Info("guest_rebooted", {{"vm", identity_.name}});
 }
 
 void Vm::Ended(std::string_view why) {
@@ -169,7 +182,7 @@ void Vm::Ended(std::string_view why) {
 
 void Vm::EndIncarnation(std::string_view why) {
   if (!process_) return;
-  context_.log.Info(
+  log_.Info(
       "vm_ended",
       {{"vm", identity_.name}, {"pid", std::to_string(process_->pid)}, {"why", std::string(why)}});
   process_.reset();
@@ -188,7 +201,7 @@ void Vm::EndIncarnation(std::string_view why) {
 void Vm::Report(const PoisonEvent& event, EventIntake::Recorded recorded) {
   if (!incarnation_)
     return recorded(Fail(ErrorCode::kBusy, identity_.name + " does not run, or is not known yet"));
-  intake_->Take(event, std::move(recorded));
+  intake_->Take(event, std::nullopt, std::move(recorded));
   AfterSession();
 }
 
@@ -207,7 +220,7 @@ ring::RingCounters Vm::ring_counters() const {
 }
 
 void Vm::RingEventTaken(AttachedRing& from, const ring::RingEvent& event) {
-  intake_->Take(EventOfExit(event, context_.clock.WallNow()),
+  intake_->Take(EventOfExit(event, context_.clock.WallNow()), from.process(),
                 [weak = weak_from_this(), number = from.number(),
                  token = event.token](const Result<ledger::RecordedEvent>&) {
                   const auto self = weak.lock();
@@ -218,13 +231,21 @@ void Vm::RingEventTaken(AttachedRing& from, const ring::RingEvent& event) {
   AfterSession();
 }
 
+void Vm::RingLost(AttachedRing& from, std::uint64_t lost) {
+  log_.Error("exits_lost", {{"vm", identity_.name},
+                            {"pid", std::to_string(from.process().pid)},
+                            {"lost", std::to_string(lost)},
+                            {"effect", "bad pages may be unknown"}});
+}
+
 void Vm::RingEnded(AttachedRing& from) {
   const ring::RingCounters counters = from.counters();
-  context_.log.Info("vmm_detached", {{"vm", identity_.name},
-                                     {"pid", std::to_string(from.process().pid)},
-                                     {"records", std::to_string(counters.taken)},
-                                     {"lost", std::to_string(counters.lost)}});
+  log_.Info("vmm_detached", {{"vm", identity_.name},
+                             {"pid", std::to_string(from.process().pid)},
+                             {"records", std::to_string(counters.taken)},
+                             {"lost", std::to_string(counters.lost)}});
   std::erase_if(rings_, [&](const auto& ring) { return ring.get() == &from; });
+  if (process_ && rings_.empty()) ExpectAttach();
 }
 
 }  // namespace seaward

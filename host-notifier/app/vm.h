@@ -12,6 +12,7 @@
 
 #include "host-notifier/app/attached_ring.h"
 #include "host-notifier/app/event_intake.h"
+#include "host-notifier/app/limited_sink.h"
 #include "host-notifier/app/vm_context.h"
 #include "host-notifier/channel/channel_link.h"
 #include "host-notifier/session/session.h"
@@ -77,6 +78,7 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   void OnProtocolFault(session::ProtocolFault fault, std::uint64_t count) override;
   // RingUser
   void RingEventTaken(AttachedRing& from, const ring::RingEvent& event) override;
+  void RingLost(AttachedRing& from, std::uint64_t lost) override;
   void RingEnded(AttachedRing& from) override;
 
   struct Known {
@@ -93,6 +95,7 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   void EndIncarnation(std::string_view why);
   void IncarnationKnown(const ProcessIdentity& process, const Result<Known>& known);
   void ResumeRings();
+  void ExpectAttach();
   void OpenSession();
   void AfterSession();
   void RecordDelivered();
@@ -100,11 +103,14 @@ class Vm final : public std::enable_shared_from_this<Vm>,
 
   const VmContext& context_;
   const ledger::VmIdentity identity_;
+  LimitedSink sink_;
+  const Logger log_;
   const std::unique_ptr<ChannelOpener> opener_;
   const FindProcess find_process_;
   ChannelLink link_;
   session::Session session_;
   LoopTimer session_timer_;
+  LoopTimer attach_timer_;
   std::shared_ptr<EventIntake> intake_;
   std::vector<std::unique_ptr<AttachedRing>> rings_;
 

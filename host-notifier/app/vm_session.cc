@@ -8,7 +8,7 @@
 namespace seaward {
 
 void Vm::ChannelOpened() {
-  context_.log.Info("channel_open", {{"vm", identity_.name}});
+  log_.Info("channel_open", {{"vm", identity_.name}});
   link_.SetReading(false);  // until the session may listen
   FollowProcess();
   OpenSession();
@@ -28,7 +28,7 @@ void Vm::ChannelBytes(std::span<const std::byte> bytes) {
 }
 
 void Vm::ChannelClosed(const Error& why) {
-  context_.log.Info("channel_closed", {{"vm", identity_.name}, {"why", why.Text()}});
+  log_.Info("channel_closed", {{"vm", identity_.name}, {"why", why.Text()}});
   if (!session_open_) return;
   session_open_ = false;
   session_.ChannelClosed();
@@ -48,11 +48,11 @@ void Vm::AfterSession() {
 }
 
 void Vm::OnHello(const protocol::Hello& hello, bool new_boot) {
-  context_.log.Info("hello", {{"vm", identity_.name},
-                              {"boot", FormatUuid(hello.boot_id)},
-                              {"stage", std::string(protocol::ToString(hello.stage))},
-                              {"new_boot", new_boot ? "yes" : "no"},
-                              {"agent", hello.agent_version}});
+  log_.Info("hello", {{"vm", identity_.name},
+                      {"boot", FormatUuid(hello.boot_id)},
+                      {"stage", std::string(protocol::ToString(hello.stage))},
+                      {"new_boot", new_boot ? "yes" : "no"},
+                      {"agent", hello.agent_version}});
   if (!incarnation_) return;
   if (new_boot) intake_->book().StartNewBoot();
   context_.ledger.Write<bool>(
@@ -62,8 +62,8 @@ void Vm::OnHello(const protocol::Hello& hello, bool new_boot) {
       [weak = weak_from_this()](const Result<bool>& begun) {
         const auto self = weak.lock();
         if (self != nullptr && !begun)
-          self->context_.log.Error("boot_not_recorded",
-                                   {{"vm", self->identity_.name}, {"why", begun.error().Text()}});
+          self->log_.Error("boot_not_recorded",
+                           {{"vm", self->identity_.name}, {"why", begun.error().Text()}});
       });
 }
 
@@ -95,29 +95,28 @@ void Vm::OnVerdict(const protocol::VerdictRecord& record, const Uuid& boot_id) {
 void Vm::VerdictRecorded(const protocol::VerdictRecord& record,
                          const Result<ledger::PageRow>& page) {
   if (!page) {
-    context_.log.Warning("verdict_not_recorded",
-                         {{"vm", identity_.name},
-                          {"gpa", FormatAddress(record.range.start().value)},
-                          {"why", page.error().Text()}});
+    log_.Warning("verdict_not_recorded", {{"vm", identity_.name},
+                                          {"gpa", FormatAddress(record.range.start().value)},
+                                          {"why", page.error().Text()}});
     return;
   }
   const auto exposure = page->exposure ? std::to_string(page->exposure->count() / 1000) : "none";
-  context_.log.Info("verdict", {{"vm", identity_.name},
-                                {"gpa", FormatAddress(record.range.start().value)},
-                                {"outcome", std::string(protocol::ToString(record.outcome))},
-                                {"kind", std::string(protocol::ToString(record.kind))},
-                                {"stage", std::string(protocol::ToString(record.stage))},
-                                {"errno", std::to_string(record.sys_errno)},
-                                {"exposure_us", exposure}});
+  log_.Info("verdict", {{"vm", identity_.name},
+                        {"gpa", FormatAddress(record.range.start().value)},
+                        {"outcome", std::string(protocol::ToString(record.outcome))},
+                        {"kind", std::string(protocol::ToString(record.kind))},
+                        {"stage", std::string(protocol::ToString(record.stage))},
+                        {"errno", std::to_string(record.sys_errno)},
+                        {"exposure_us", exposure}});
   context_.observer.PageChanged(*page);
   context_.retirer.VerdictRecorded(*page, has_ghes_);
 }
 
 void Vm::OnSynced(const Uuid& boot_id, protocol::Stage stage) {
-  context_.log.Info("synced", {{"vm", identity_.name},
-                               {"boot", FormatUuid(boot_id)},
-                               {"stage", std::string(protocol::ToString(stage))},
-                               {"pages", std::to_string(session_.wanted_entries())}});
+  log_.Info("synced", {{"vm", identity_.name},
+                       {"boot", FormatUuid(boot_id)},
+                       {"stage", std::string(protocol::ToString(stage))},
+                       {"pages", std::to_string(session_.wanted_entries())}});
 }
 
 void Vm::OnStats(const protocol::Stats& stats) {
@@ -125,14 +124,14 @@ void Vm::OnStats(const protocol::Stats& stats) {
 }
 
 void Vm::OnPhase(session::Phase phase) {
-  context_.log.Debug("session_phase",
-                     {{"vm", identity_.name}, {"phase", std::string(session::ToString(phase))}});
+  log_.Debug("session_phase",
+             {{"vm", identity_.name}, {"phase", std::string(session::ToString(phase))}});
 }
 
 void Vm::OnProtocolFault(session::ProtocolFault fault, std::uint64_t count) {
-  context_.log.Warning("protocol_fault", {{"vm", identity_.name},
-                                          {"fault", std::string(session::ToString(fault))},
-                                          {"count", std::to_string(count)}});
+  log_.Warning("protocol_fault", {{"vm", identity_.name},
+                                  {"fault", std::string(session::ToString(fault))},
+                                  {"count", std::to_string(count)}});
 }
 
 }  // namespace seaward

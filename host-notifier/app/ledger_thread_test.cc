@@ -1,0 +1,136 @@
+#include "host-notifier/app/ledger_thread.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <vector>
+
+namespace seaward {
+namespace {
+
+using std::chrono_literals::operator""ms;
+
+class LedgerThreadTest : public ::testing::Test {
+ protected:
+  LedgerThreadTest() {
+    char name[] = "/tmp/swltXXXXXX";
+    folder_ = ::mkdtemp(name);
+    auto opened = ledger::Ledger::Open(folder_ + "/l.db", Uuid{}, clock_);
+    EXPECT_TRUE(opened) << opened.error().Text();
+    thread_ = std::make_unique<LedgerThread>(
+        loop_, std::move(opened->ledger), clock_,
+        LedgerThread::Options{.retry_first = 1ms, .retry_longest = 4ms, .longest_queue = 4},
+        [this](const std::optional<Error>& failing) { health_.push_back(failing.has_value()); });
+  }
+  ~LedgerThreadTest() override {
+    thread_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  void Write(
+      int number, std::function<Status()> work = [] { return Status(); }) {
+    thread_->Write<void>(
+        [work](ledger::Ledger&) { return work(); },
+        [this, number](const Status& done) { done_.push_back(done ? number : -number); });
+  }
+  template <class Condition>
+  void RunUntil(Condition condition) {
+    const auto work = boost::asio::make_work_guard(loop_);
+    loop_.restart();
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!condition() && std::chrono::steady_clock::now() < deadline) loop_.run_one_for(1000ms);
+    ASSERT_TRUE(condition());
+  }
+
+  SystemClock clock_;
+  std::string folder_;
+  boost::asio::io_context loop_;
+  std::unique_ptr<LedgerThread> thread_;
+  std::vector<int> done_;
+  std::vector<bool> health_;
+};
+
+TEST_F(LedgerThreadTest, WritesFinishInTheirOrderWhateverFailsInBetween) {
+  std::atomic<int> attempts{0};
+  Write(1);
+  Write(2, [&]() -> Status {
+    if (++attempts < 4) return Fail(ErrorCode::kNoSpace, "full");
+    return {};
+  });
+  Write(3);
+  RunUntil([this] { return done_.size() == 3; });
+  EXPECT_EQ((std::vector<int>{1, 2, 3}), done_);
+  EXPECT_EQ(4, attempts);
+  EXPECT_EQ((std::vector<bool>{true, false}), health_) << "each change is told once";
+}
+
+TEST_F(LedgerThreadTest, AWriteThatCannotEverSucceedIsNotRepeated) {
+  std::atomic<int> attempts{0};
+  Write(1, [&]() -> Status {
+    ++attempts;
+    return Fail(ErrorCode::kInvalid, "no such page");
+  });
+  RunUntil([this] { return done_.size() == 1; });
+  EXPECT_EQ(-1, done_[0]);
+  EXPECT_EQ(1, attempts);
+  EXPECT_TRUE(health_.empty());
+}
+
+TEST_F(LedgerThreadTest, ReadsDoNotWaitForAFullDisk) {
+  std::atomic<bool> full{true};
+  Write(1, [&]() -> Status {
+    if (full) return Fail(ErrorCode::kNoSpace, "full");
+    return {};
+  });
+  int seen = 0;
+  thread_->Read<int>([](ledger::Ledger&) -> Result<int> { return 7; },
+                     [&](Result<int> value) { seen = *value; });
+  RunUntil([&] { return seen == 7; });
+  EXPECT_TRUE(done_.empty());
+  full = false;
+  RunUntil([this] { return done_.size() == 1; });
+}
+
+TEST_F(LedgerThreadTest, MoreThanTheQueueHoldsIsRefusedAtOnce) {
+  std::atomic<bool> full{true};
+  for (int i = 1; i <= 6; ++i)
+    Write(i, [&]() -> Status {
+      if (full) return Fail(ErrorCode::kNoSpace, "full");
+      return {};
+    });
+  RunUntil([this] { return !done_.empty(); });
+  EXPECT_LT(done_[0], 0);
+  full = false;
+  RunUntil([this] { return done_.size() == 6; });
+}
+
+TEST_F(LedgerThreadTest, StopTriesWhatWaitsOnceMoreAndCallsNobody) {
+  std::atomic<bool> full{true};
+  std::atomic<int> written{0};
+  for (int i = 1; i <= 3; ++i)
+    Write(i, [&]() -> Status {
+      if (full) return Fail(ErrorCode::kNoSpace, "full");
+      ++written;
+      return {};
+    });
+  RunUntil([this] { return !health_.empty(); });
+  full = false;
+  thread_->Stop();
+  EXPECT_EQ(3, written);
+  loop_.restart();
+  loop_.poll();
+  EXPECT_TRUE(done_.empty());
+}
+
+TEST_F(LedgerThreadTest, StopDoesNotWaitForADiskThatStaysFull) {
+  Write(1, []() -> Status { return Fail(ErrorCode::kNoSpace, "full"); });
+  Write(2, []() -> Status { return Fail(ErrorCode::kNoSpace, "full"); });
+  RunUntil([this] { return !health_.empty(); });
+  thread_->Stop();
+  EXPECT_EQ(0u, thread_->waiting());
+}
+
+}  // namespace
+}  // namespace seaward
