@@ -19,6 +19,11 @@ class FaultyWorld : public GuardedGuest {
     auto started = host().StartNotifier();
     ASSERT_TRUE(started.has_value()) << started.error().Text();
   }
+  std::uint64_t ProtocolFaults() {
+    auto status = host().Seawardctl({"status"});
+    if (!status) throw std::runtime_error(status.error().Text());
+    return (*status)["vms"][0]["protocol_faults"].get<std::uint64_t>();
+  }
   // `pages` pages of 4 KiB went out of use since the case began, and no other.
   void ExpectOnlyRetired(std::uint64_t pages) {
     EXPECT_EQ(HardwareCorruptedKb(), corrupted_before_ + 4 * pages);
@@ -154,6 +159,7 @@ TEST_F(FaultyWorld, GarbageTowardsTheGuestIsSkipped) {
 
 TEST_F(FaultyWorld, GarbageTowardsTheHostIsSkipped) {
   KillAgent();
+  const std::uint64_t faults = ProtocolFaults();
   auto wrote = guest().shell().Ask("port_write", {{"port", "org.seaward.agent.0"},
                                                   {"hex",
                                                    "5357524401ff00005a5a5a5a5a5a5a5a"
@@ -164,6 +170,7 @@ TEST_F(FaultyWorld, GarbageTowardsTheHostIsSkipped) {
   PublishExit(page);
   ExpectRetiredOnce(page);
   ExpectOnlyRetired(1);
+  EXPECT_GT(ProtocolFaults(), faults) << "skipped, but not silently";
 }
 
 }  // namespace
