@@ -54,6 +54,8 @@ Notifier::Notifier(boost::asio::io_context& loop, config::NotifierConfig config,
       config_(std::move(config)),
       clock_(clock),
       log_(log),
+      attach_sink_(log.sink(), clock, "attach"),
+      attach_log_(attach_sink_, log.threshold()),
       records_(config_.libvirt.enabled ? std::make_unique<StatusRecords>(config_.libvirt)
                                        : nullptr),
       gate_(records_.get(), config_.static_vms),
@@ -147,9 +149,9 @@ void Notifier::DomainGone(const Uuid& domain, DomainEnd end) {
   if (it == vms_.end()) return;
   // A quick restart: the successor was met before its predecessor's end was told.
   if (it->second->StillRuns()) return;
-  const auto vm = it->second;
-  vms_.erase(it);
-  vm->Ended(ToString(end));
+  it->second->Ended(ToString(end));
+  // Its last exits may still be on their way: it is then forgotten with the next one.
+  std::erase_if(vms_, [](const auto& entry) { return entry.second->forgettable(); });
 }
 
 void Notifier::DomainRebooted(const Uuid& domain) {

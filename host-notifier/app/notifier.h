@@ -12,6 +12,7 @@
 #include <string>
 
 #include "host-notifier/app/attach_gate.h"
+#include "host-notifier/app/limited_sink.h"
 #include "host-notifier/app/vm.h"
 #include "host-notifier/libvirt/libvirt_source.h"
 #include "host-notifier/libvirt/status_directory.h"
@@ -77,6 +78,8 @@ class Notifier final : private DomainListener, private RecordObserver {
   const config::NotifierConfig config_;
   const Clock& clock_;
   const Logger& log_;
+  LimitedSink attach_sink_;  // anybody may knock, as often as they like
+  const Logger attach_log_;
   std::unique_ptr<DomainRecords> records_;
   AttachGate gate_;
   LedgerThread ledger_;

@@ -18,7 +18,7 @@ void Notifier::AcceptAttachments() {
   auto accepted = attach_listener_->Accept();
   if (!accepted) {
     ++counters_.attaches_refused;
-    log_.Warning("attach_refused", {{"why", accepted.error().Text()}});
+    attach_log_.Warning("attach_refused", {{"why", accepted.error().Text()}});
     return;
   }
   if (*accepted) Admit(std::move(**accepted));
@@ -43,29 +43,29 @@ void Notifier::Admit(ring::Attachment attachment) {
   }
   if (auto attached = vm->Attach(std::move(attachment)); !attached) {
     ++counters_.attaches_refused;
-    log_.Warning("attach_refused", {{"pid", std::to_string(claim.process.pid)},
-                                    {"uid", std::to_string(claim.uid)},
-                                    {"why", attached.error().Text()}});
+    attach_log_.Warning("attach_refused", {{"pid", std::to_string(claim.process.pid)},
+                                           {"uid", std::to_string(claim.uid)},
+                                           {"why", attached.error().Text()}});
     return;
   }
   ++counters_.attaches;
-  log_.Info("vmm_attached", {{"vm", vm->identity().name},
-                             {"pid", std::to_string(claim.process.pid)},
-                             {"uid", std::to_string(claim.uid)}});
+  attach_log_.Info("vmm_attached", {{"vm", vm->identity().name},
+                                    {"pid", std::to_string(claim.process.pid)},
+                                    {"uid", std::to_string(claim.uid)}});
 }
 
 void Notifier::Refuse(const ring::Attachment& attachment, const Error& why) {
   if (why.code == ErrorCode::kNotFound) {
     ++counters_.attaches_early;
     attachment.Refuse(vmm::AttachReply::kUnknownVm);
-    log_.Info("attach_too_early", {{"why", why.Text()}});
+    attach_log_.Info("attach_too_early", {{"why", why.Text()}});
     return;
   }
   ++counters_.attaches_refused;
   attachment.Refuse(vmm::AttachReply::kNotAllowed);
-  log_.Warning("attach_refused", {{"pid", std::to_string(attachment.process.pid)},
-                                  {"uid", std::to_string(attachment.uid)},
-                                  {"why", why.Text()}});
+  attach_log_.Warning("attach_refused", {{"pid", std::to_string(attachment.process.pid)},
+                                         {"uid", std::to_string(attachment.uid)},
+                                         {"why", why.Text()}});
 }
 
 }  // namespace seaward

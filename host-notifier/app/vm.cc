@@ -45,6 +45,7 @@ Vm::Vm(const VmContext& context, ledger::VmIdentity identity, std::unique_ptr<Ch
 Vm::~Vm() = default;
 
 void Vm::Seen(std::optional<std::string> channel_socket, bool has_ghes) {
+  gone_ = false;
   has_ghes_ = has_ghes;
   link_.Connect(std::move(channel_socket));
   FollowProcess();
@@ -177,7 +178,9 @@ void Vm::Rebooted() {
 void Vm::Ended(std::string_view why) {
   EndIncarnation(why);
   // A domain that starts again is seen again; a static VM is only found by trying its socket.
-  if (find_process_) link_.Close();
+  if (!find_process_) return;
+  gone_ = true;
+  link_.Close();
 }
 
 void Vm::EndIncarnation(std::string_view why) {

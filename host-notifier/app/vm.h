@@ -53,6 +53,10 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   const EventIntake::Counts& event_counts() const { return intake_->counts(); }
   bool running() const { return process_.has_value(); }
   bool attached() const { return !rings_.empty(); }
+  // libvirt may bring it back under the same UUID; until then nothing is left to do for it.
+  bool forgettable() const {
+    return gone_ && rings_.empty() && intake_->counts().not_yet_recorded == 0;
+  }
   bool channel_open() const { return link_.open(); }
   bool has_ghes() const { return has_ghes_; }
   std::uint64_t reboots() const { return reboots_; }
@@ -120,6 +124,7 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   std::uint64_t rings_made_ = 0;
   std::vector<std::uint64_t> delivered_;  // sent, and not yet on their way to the ledger
   bool session_open_ = false;
+  bool gone_ = false;  // a domain that ended and was not seen since
   bool has_ghes_ = false;
   std::uint64_t reboots_ = 0;
   std::optional<protocol::Stats> guest_stats_;
