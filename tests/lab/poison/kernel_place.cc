@@ -6,7 +6,8 @@
 namespace seaward::lab {
 namespace {
 
-constexpr std::array<std::string_view, 3> kNeeded = {"_stext", "_etext", "kvm_handle_guest_abort"};
+constexpr std::array<std::string_view, 5> kNeeded = {"_text", "_stext", "_etext", "__init_begin",
+                                                     "kvm_handle_guest_abort"};
 // Present exactly in kernels that know KVM_CAP_ARM_SEA_TO_USER.
 constexpr std::string_view kSeaHandler = "kvm_handle_guest_sea";
 
@@ -45,13 +46,22 @@ Result<KernelPlace> KernelPlace::Parse(std::string_view kallsyms, std::string_vi
   if (!knows_sea)
     return Fail(ErrorCode::kUnsupported,
                 "no capability: this kernel has no " + std::string(kSeaHandler));
+  // "  40200000-4226ffff : Kernel code"; it has begun with _text or _stext, by version.
+  HostPhysAddr start;
   ForEachLine(iomem, [&](std::string_view line) {
-    if (line.find(": Kernel code") == std::string_view::npos) return;
-    const auto digits = line.find_first_not_of(' ');
-    ParseHex(line.substr(digits, line.find('-') - digits), place.text_start_.value);
+    const auto dash = line.find('-');
+    const auto first = line.find_first_not_of(' ');
+    if (line.find(": Kernel code") == std::string_view::npos || dash == std::string_view::npos)
+      return;
+    ParseHex(line.substr(first, dash - first), start.value);
+    if (ParseHex(line.substr(dash + 1, line.find(' ', dash) - dash - 1), place.code_end_.value))
+      ++place.code_end_.value;
   });
-  if (place.text_start_.value == 0)
+  if (start.value == 0)
     return Fail(ErrorCode::kUnsupported, "iomem shows no \"Kernel code\" address (not root?)");
+  if (start != place.Physical(place.symbols_.at("_text")) &&
+      start != place.Physical(place.symbols_.at("_stext")))
+    return Fail(ErrorCode::kUnsupported, "iomem and kallsyms disagree about the kernel's code");
   return place;
 }
 

@@ -32,15 +32,15 @@ class KernelPlace {
   HostPhysAddr end_of_text() const { return Physical(symbols_.at("_etext")); }
   // Where the kernel itself sees a place of its image.
   KernelVirtAddr Virtual(HostPhysAddr a) const {
-    return {a.value - text_start_.value + symbols_.at("_stext").value};
+    return {a.value - code_end_.value + symbols_.at("__init_begin").value};
   }
 
  private:
   HostPhysAddr Physical(KernelVirtAddr a) const {
-    return {a.value - symbols_.at("_stext").value + text_start_.value};
+    return {a.value - symbols_.at("__init_begin").value + code_end_.value};
   }
   std::map<std::string, KernelVirtAddr, std::less<>> symbols_;
-  HostPhysAddr text_start_;
+  HostPhysAddr code_end_;  // of iomem's "Kernel code", exclusive: __init_begin
 };
 
 }  // namespace seaward::lab

@@ -14,14 +14,22 @@ constexpr std::string_view kSymbols =
     "ffff800080010000 T _stext\n"
     "ffff80008008b368 T kvm_handle_guest_abort\n"
     "ffff80008008b000 t kvm_handle_guest_sea\n"
-    "ffff800081120000 D _etext\n";
+    "ffff800081110000 D _etext\n"
+    "ffff800080000000 T _text\n"
+    "ffff800081120000 d __init_begin\n";
 
 TEST(KernelPlace, TurnsSymbolsIntoPhysicalAddresses) {
   const auto place = KernelPlace::Parse(kSymbols, kIomem);
   ASSERT_TRUE(place) << place.error().Text();
   EXPECT_EQ(place->abort_handler().value, 0x4028b368u);
-  EXPECT_EQ(place->end_of_text().value, 0x41320000u);
+  EXPECT_EQ(place->end_of_text().value, 0x41310000u);
   EXPECT_EQ(place->Virtual({0x41320000}).value, 0xffff800081120000u);
+}
+
+TEST(KernelPlace, RefusesACodeRangeThatStartsElsewhere) {
+  std::string moved(kIomem);
+  moved.replace(moved.find("40210000"), 8, "40220000");
+  EXPECT_FALSE(KernelPlace::Parse(kSymbols, moved));
 }
 
 TEST(KernelPlace, SaysThatAnOlderKernelLacksTheCapability) {
@@ -33,7 +41,7 @@ TEST(KernelPlace, SaysThatAnOlderKernelLacksTheCapability) {
 }
 
 TEST(KernelPlace, SaysWhatIsMissing) {
-  EXPECT_NE(KernelPlace::Parse("", kIomem).error().Text().find("_stext"), std::string::npos);
+  EXPECT_NE(KernelPlace::Parse("", kIomem).error().Text().find("_text"), std::string::npos);
   EXPECT_NE(KernelPlace::Parse(kSymbols, "").error().Text().find("Kernel code"), std::string::npos);
   EXPECT_FALSE(KernelPlace::Parse("0000000000000000 T _stext\n", kIomem));  // read without root
 }
