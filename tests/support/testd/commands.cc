@@ -81,6 +81,7 @@ Result<Json> Commands::Status(const Json&) {
               {"uptime", FirstLineOf("/proc/uptime")},
               {"early", boot_.early},
               {"agent_pid", boot_.agent},
+              {"hog_pages_at_boot", boot_.hog_pages},
               {"free_frames_at_init", boot_.free_frames}};
 }
 
@@ -191,6 +192,7 @@ const std::map<std::string, Commands::Handler>& Commands::Table() {
       {"hog", &Commands::Hog},
       {"kpageflags", &Commands::FrameFlags},
       {"free_frames", &Commands::FreeFrames},
+      {"process_pages", &Commands::ProcessPages},
       {"read", &Commands::Read},
       {"write", &Commands::Write},
       {"port_write", &Commands::PortWrite},

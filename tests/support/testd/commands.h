@@ -17,6 +17,7 @@ struct BootReport {
   nlohmann::json early;        // {exit, output} or null
   nlohmann::json free_frames;  // [["0x..", "0x.."], ...] first and last byte, or null
   pid_t agent = -1;
+  std::uint64_t hog_pages = 0;  // that the boot's own workload held at once
 };
 
 class Commands {
@@ -43,6 +44,7 @@ class Commands {
   Result<Json> Hog(const Json& request);
   Result<Json> FrameFlags(const Json& request);
   Result<Json> FreeFrames(const Json& request);
+  Result<Json> ProcessPages(const Json& request);
   Result<Json> Read(const Json& request);
   Result<Json> Write(const Json& request);
   Result<Json> PortWrite(const Json& request);

@@ -23,6 +23,7 @@ constexpr std::pair<FrameFlag, const char*> kNames[] = {
 
 // /proc/PID/pagemap, Linux Documentation/admin-guide/mm/pagemap.rst: bit 63 present, 0-54 frame.
 constexpr std::uint64_t kPresent = std::uint64_t{1} << 63;
+constexpr std::uint64_t kSwapped = std::uint64_t{1} << 62;
 constexpr std::uint64_t kFrameMask = (std::uint64_t{1} << 55) - 1;
 
 // Words `first`... of a file of 64-bit words indexed by page number.
@@ -81,6 +82,18 @@ Result<std::vector<PageFrame>> FramesOf(const void* address, std::uint64_t count
     frames.push_back({(word & kPresent) != 0 ? word & kFrameMask : 0});
   }
   return frames;
+}
+
+Result<std::vector<MappedPage>> PagesOf(pid_t pid, std::uint64_t address, std::uint64_t count) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/pagemap";
+  auto words = ReadWords(path.c_str(), address / PageSize(), count);
+  if (!words) return Forward(words);
+  std::vector<MappedPage> pages;
+  pages.reserve(words->size());
+  for (const std::uint64_t word : *words)
+    pages.push_back(
+        {(word & (kPresent | kSwapped)) == 0, {(word & kPresent) != 0 ? word & kFrameMask : 0}});
+  return pages;
 }
 
 Result<std::optional<PageFrame>> FrameOf(const void* address) {

@@ -2,6 +2,8 @@
 // shows no frame numbers). Single-threaded callers.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -39,6 +41,14 @@ Result<std::vector<std::uint64_t>> ReadFlags(PageFrame first, std::uint64_t coun
 Result<std::optional<PageFrame>> FrameOf(const void* address);
 // The same for `count` consecutive pages; an unmapped page gives frame 0.
 Result<std::vector<PageFrame>> FramesOf(const void* address, std::uint64_t count);
+
+// One page of a process, by its entry in /proc/PID/pagemap.
+struct MappedPage {
+  bool untouched = true;  // neither present nor swapped out
+  PageFrame frame;        // 0: not present
+};
+// `count` consecutive pages of process `pid` from `address` on.
+Result<std::vector<MappedPage>> PagesOf(pid_t pid, std::uint64_t address, std::uint64_t count);
 
 // The "System RAM" ranges of /proc/iomem.
 Result<std::vector<ByteRange>> SystemRam();

@@ -101,6 +101,26 @@ Result<Json> Commands::FreeFrames(const Json&) {
   return Json{{"ranges", RangesJson(*ranges)}};
 }
 
+// {"pid", "at": virtual address, "pages": how many} -> {"frame": of the first page or 0,
+// "untouched": [[first, last], ...] indexes of pages that nobody has touched}
+Result<Json> Commands::ProcessPages(const Json& request) {
+  auto at = ParseAddress(request.at("at").get<std::string>());
+  if (!at) return Forward(at);
+  auto pages =
+      PagesOf(request.at("pid").get<pid_t>(), *at, request.at("pages").get<std::uint64_t>());
+  if (!pages) return Forward(pages);
+  Json runs = Json::array();
+  for (std::size_t index = 0; index < pages->size(); ++index) {
+    if (!(*pages)[index].untouched) continue;
+    if (index > 0 && (*pages)[index - 1].untouched) {
+      runs.back()[1] = index;
+    } else {
+      runs.push_back({index, index});
+    }
+  }
+  return Json{{"frame", pages->empty() ? 0 : pages->front().frame.number}, {"untouched", runs}};
+}
+
 Result<Json> Commands::Read(const Json& request) {
   auto text = ReadTextFile(request.at("path").get<std::string>(), kMaxReply);
   if (!text) return Forward(text);
