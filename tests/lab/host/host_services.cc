@@ -1,0 +1,102 @@
+#include "tests/lab/host/host_services.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <filesystem>
+
+#include "tests/support/child_process.h"
+
+namespace seaward::lab {
+namespace {
+
+constexpr std::chrono::seconds kShort{60};
+constexpr std::chrono::seconds kServiceUp{120};
+
+constexpr char kPrepareLibvirt[] = R"(
+D=/run/lv
+mkdir -p $D/rt $D/cfg/libvirt $D/cache $D/data $D/state && chmod 700 $D/rt
+printf 'security_driver = "none"\ncgroup_controllers = [ ]\nnamespaces = [ ]\nstdio_handler = "file"\n' > $D/cfg/libvirt/qemu.conf
+printf 'auth_unix_ro = "none"\nauth_unix_rw = "none"\nlog_outputs = "3:file:%s/libvirtd.log"\n' $D > $D/cfg/libvirt/libvirtd.conf
+cp -r /seaward/libvirt-cache/. $D/cache/
+chown -R nobody:nogroup $D
+)";
+
+constexpr char kNotifierConfig[] = R"(state_dir: /run/seaward-state
+control_socket: /run/seaward/control.sock
+attach_socket: /run/seaward/attach.sock
+log_level: debug
+host_retire: auto
+libvirt:
+  uri: "qemu+unix:///session?socket=/run/lv/rt/libvirt/libvirt-sock"
+  status_dir: /run/lv/rt/libvirt/qemu/run
+)";
+
+}  // namespace
+
+Status StartLibvirtd(EmulatedHost& host) {
+  if (auto prepared = host.Shell(kPrepareLibvirt, kShort); !prepared) return Forward(prepared);
+  const std::string d = "/run/lv";
+  auto pid = host.Spawn({"/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                         "/usr/sbin/libvirtd", "-p", d + "/rt/pid"},
+                        {"HOME=" + d, "XDG_RUNTIME_DIR=" + d + "/rt",
+                         "XDG_CONFIG_HOME=" + d + "/cfg", "XDG_CACHE_HOME=" + d + "/cache",
+                         "XDG_DATA_HOME=" + d + "/data", "XDG_STATE_HOME=" + d + "/state"},
+                        "/run/libvirtd.out");
+  if (!pid) return Forward(pid);
+  // The loop ends with the shell's limit; it only spares asking across the emulation.
+  auto up = host.Shell(fmt::format("until [ -S {}/libvirt/libvirt-sock ]; do sleep 0.05; "
+                                   "kill -0 {} || exit 1; done",
+                                   kLibvirtRuntime, *pid),
+                       kServiceUp);
+  if (!up) return Fail(up.error().code, "libvirtd does not come up: " + up.error().context);
+  return {};
+}
+
+Status KeepCapabilities(EmulatedHost& host) {
+  const std::string& kept = host.images().capabilities;
+  if (std::filesystem::exists(kept)) return {};
+  auto packed =
+      host.Shell("cd /run/lv/cache && tar -cf /run/capabilities.tar libvirt/qemu/cache", kShort);
+  if (!packed) return Forward(packed);
+  if (auto got = host.Fetch("/run/capabilities.tar", "capabilities.tar"); !got) return got;
+  const std::string fresh = kept + ".new";
+  std::filesystem::create_directories(fresh);
+  auto unpacked = testing::RunToEnd(
+      {"tar", "-xf", host.WorkPath("capabilities.tar"), "--no-same-owner", "-C", fresh}, kShort);
+  if (!unpacked) return Forward(unpacked);
+  if (unpacked->end.exit_code != 0) return Fail(ErrorCode::kIo, unpacked->err);
+  std::filesystem::rename(fresh, kept);
+  return {};
+}
+
+Result<Notifier> Notifier::Start(EmulatedHost& host) {
+  auto prepared =
+      host.Shell("mkdir -p /run/seaward /run/seaward-state && chmod 755 /run/seaward", kShort);
+  if (!prepared) return Forward(prepared);
+  if (auto written = host.WriteFile("/run/notifier.yaml", kNotifierConfig); !written)
+    return Forward(written);
+  auto pid = host.Spawn({"/seaward/bin/seaward-notifier", "--config", "/run/notifier.yaml"}, {},
+                        kNotifierLog);
+  if (!pid) return Forward(pid);
+  auto up = host.Shell(fmt::format("until grep -q event=ready {1}; do sleep 0.1; kill -0 {0} || "
+                                   "{{ cat {1}; exit 1; }}; done",
+                                   *pid, kNotifierLog),
+                       kServiceUp);
+  if (!up) return Fail(up.error().code, "seaward-notifier does not come up: " + up.error().context);
+  return Notifier(host, *pid);
+}
+
+Status Notifier::Stop() {
+  auto& commands = host_->command_server();
+  auto told = commands.Ask("kill", {{"pid", pid_}, {"signal", SIGTERM}}, kShort);
+  if (!told) return Forward(told);
+  auto ended = commands.Ask("wait", {{"pid", pid_}}, kShort);
+  if (!ended) return Forward(ended);
+  if (auto log = host_->Fetch(kNotifierLog, "notifier.log"); !log) return log;
+  if (ended->value("running", true))
+    return Fail(ErrorCode::kTimeout, "seaward-notifier does not end");
+  return host_->Fetch("/run/seaward-state/ledger.db", kLedger);
+}
+
+}  // namespace seaward::lab

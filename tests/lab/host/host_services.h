@@ -1,0 +1,40 @@
+// What an operator would run on the emulated host: a private libvirtd (session mode, as nobody) and
+// seaward-notifier (as root). Shell scripts here, because that is what an operator would type.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/units.h"
+#include "tests/lab/host/emulated_host.h"
+
+namespace seaward::lab {
+
+// Paths in the emulated host.
+inline constexpr char kLibvirtRuntime[] = "/run/lv/rt";
+inline constexpr char kLibvirtUri[] = "qemu+unix:///session?socket=/run/lv/rt/libvirt/libvirt-sock";
+inline constexpr char kAttachSocket[] = "/run/seaward/attach.sock";
+inline constexpr char kNotifierLog[] = "/run/notifier.log";
+
+// Returns when libvirtd answers. Uses what an earlier run learned about QEMU, when it is there.
+Status StartLibvirtd(EmulatedHost& host);
+// Keeps what libvirt learned about QEMU for the next run. Only a saving of time: an error is no
+// reason to fail.
+Status KeepCapabilities(EmulatedHost& host);
+
+class Notifier {
+ public:
+  // Returns when it says that it is ready.
+  static Result<Notifier> Start(EmulatedHost& host);
+
+  // Ends it as systemd would, and copies its ledger and its log into the work folder.
+  Status Stop();
+
+ private:
+  Notifier(EmulatedHost& host, pid_t pid) : host_(&host), pid_(pid) {}
+  EmulatedHost* host_;
+  pid_t pid_;
+};
+
+}  // namespace seaward::lab

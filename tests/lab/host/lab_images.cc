@@ -1,0 +1,50 @@
+#include "tests/lab/host/lab_images.h"
+
+#include <chrono>
+#include <filesystem>
+
+#include "tests/support/child_process.h"
+#include "tests/support/test_images.h"
+
+namespace seaward::lab {
+namespace {
+
+// An unpacked root system comes over the network when the cache is cold.
+constexpr std::chrono::minutes kLimit{20};
+
+const std::string kScripts = SEAWARD_SOURCE_DIR "/tests/images/";
+
+// The first line of its output.
+Result<std::string> RunScript(const std::string& name, std::vector<std::string> words) {
+  words.insert(words.begin(), kScripts + name);
+  auto run = testing::RunToEnd(words, kLimit);
+  if (!run) return Forward(run);
+  if (run->end.exit_code != 0 || run->end.signal != 0)
+    return Fail(ErrorCode::kIo, name + ": " + run->err);
+  return run->out.substr(0, run->out.find('\n'));
+}
+
+}  // namespace
+
+Result<LabImages> PrepareImages(const std::string& work) {
+  auto guest = testing::FindGuestImages();
+  if (!guest) return Forward(guest);
+  auto root = RunScript("make-lab-root", {});
+  if (!root) return Forward(root);
+  LabImages images;
+  images.kernel = guest->kernel;
+  images.kernel_version = guest->kernel_version;
+  images.root = *root + "/root.ext4";
+  images.initramfs = *root + "/initramfs";
+  images.disk = work + "/ours.ext4";
+  // What libvirt learns depends on the root's QEMU and the kernel, both of which its name covers.
+  const std::filesystem::path folder(*root);
+  images.capabilities = folder.parent_path() / ("lab-capabilities-" + folder.filename().string());
+  const auto build = std::filesystem::path(testing::Arm64BinDir()).parent_path();
+  auto made =
+      RunScript("make-lab-disk", {build, guest->initramfs, images.capabilities, images.disk});
+  if (!made) return Forward(made);
+  return images;
+}
+
+}  // namespace seaward::lab

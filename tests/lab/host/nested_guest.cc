@@ -1,0 +1,166 @@
+#include "tests/lab/host/nested_guest.h"
+
+#include <fmt/format.h>
+
+#include <sstream>
+
+#include "tests/lab/host/host_services.h"
+#include "tests/support/wait_until.h"
+
+namespace seaward::lab {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::chrono::seconds kShort{60};
+// libvirt learns about QEMU first when its cache is cold.
+constexpr std::chrono::seconds kVirsh{240};
+// A booting guest does not answer; the question is asked again.
+constexpr std::chrono::seconds kOneTry{3};
+constexpr std::uint64_t kPage = 4096;
+
+constexpr char kCommandSocket[] = "/run/lv/rt/command.sock";
+
+constexpr char kDomain[] =
+    R"(<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+  <name>{name}</name><memory unit='MiB'>{mib}</memory><vcpu>1</vcpu>
+  <os><type arch='aarch64' machine='virt'>hvm</type>
+    <kernel>/guest/Image</kernel><initrd>/seaward/guest/initramfs</initrd>
+    <cmdline>console=ttyAMA0 loglevel=4 panic=-1 oops=panic seaward.frames=1{words}</cmdline></os>
+  <features><gic version='3'/></features><cpu mode='host-passthrough'/>
+  <on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>restart</on_crash>
+  <devices><emulator>/usr/bin/qemu-system-aarch64</emulator>
+    <controller type='usb' model='none'/><controller type='virtio-serial' index='0'/>
+    <channel type='unix'><source mode='bind' path='/run/lv/rt/agent.sock'/>
+      <target type='virtio' name='org.seaward.agent.0'/></channel>
+    <channel type='unix'><source mode='bind' path='{command}'/>
+      <target type='virtio' name='org.seaward.test.0'/></channel>
+    <serial type='file'><source path='/run/guest/console.log' append='on'/></serial>
+    <memballoon model='none'/></devices>
+  <qemu:commandline>
+    <qemu:env name='LD_PRELOAD' value='/seaward/lib/libseaward-preload.so'/>
+    <qemu:env name='SEAWARD_ATTACH_SOCKET' value='{attach}'/>
+  </qemu:commandline>
+</domain>
+)";
+
+}  // namespace
+
+NestedGuest::NestedGuest(EmulatedHost& host, std::string name)
+    : host_(&host), name_(std::move(name)), commands_(host.command_server(), kCommandSocket) {}
+
+Result<std::unique_ptr<NestedGuest>> NestedGuest::Create(EmulatedHost& host,
+                                                         const GuestPlan& plan) {
+  std::unique_ptr<NestedGuest> guest(new NestedGuest(host, plan.name));
+  std::string words;
+  if (plan.guarded) words += " seaward.early=1 seaward.agent=1";
+  if (plan.workload) words += " seaward.hog=1";
+  const std::string xml =
+      fmt::format(kDomain, fmt::arg("name", plan.name), fmt::arg("mib", kMemory >> 20),
+                  fmt::arg("words", words), fmt::arg("command", kCommandSocket),
+                  fmt::arg("attach", kAttachSocket));
+  const std::string path = "/run/" + plan.name + ".xml";
+  if (auto written = host.WriteFile(path, xml); !written) return Forward(written);
+  host.transcript().Add("domain_create", {{"name", plan.name}, {"xml", xml}});
+  if (auto created = guest->Virsh("create " + path); !created) return Forward(created);
+  if (auto found = guest->FindMemory(); !found) return Forward(found);
+  return guest;
+}
+
+Status NestedGuest::Virsh(const std::string& words) {
+  auto done = host_->Shell(fmt::format("virsh -q -c '{}' {}", kLibvirtUri, words), kVirsh);
+  if (!done) return Forward(done);
+  return {};
+}
+
+Status NestedGuest::FindMemory() {
+  auto text =
+      host_->Shell(fmt::format("p=$(cat {}/libvirt/qemu/run/{}.pid); echo $p; cat /proc/$p/maps",
+                               kLibvirtRuntime, name_),
+                   kShort);
+  if (!text) return Forward(text);
+  std::istringstream lines(*text);
+  lines >> vmm_;
+  for (std::string line; std::getline(lines, line);) {
+    std::uint64_t first = 0, last = 0;
+    char dash = 0;
+    std::string access;
+    std::istringstream(line) >> std::hex >> first >> dash >> last >> access;
+    if (last - first == kMemory && access == "rw-p") memory_at_ = first;
+  }
+  if (memory_at_ == 0)
+    return Fail(ErrorCode::kNotFound, "the guest's RAM is not in the VMM's maps");
+  return {};
+}
+
+Status NestedGuest::WaitUp(milliseconds limit) {
+  Error last{ErrorCode::kTimeout, 0, "not asked"};
+  const auto is_up = [&] {
+    auto status = Ask("status", Json::object(), kOneTry);
+    if (!status) {
+      last = status.error();
+      return false;
+    }
+    const std::string boot = status->value("boot_id", "");
+    if (boot.empty() || boot == boot_id_) return false;
+    boot_id_ = boot;
+    status_ = std::move(*status);
+    return true;
+  };
+  if (testing::WaitUntil(is_up, limit)) return {};
+  return Fail(ErrorCode::kTimeout, "guest " + name_ + " does not come up: " + last.Text());
+}
+
+Result<Json> NestedGuest::Ask(const std::string& command, const Json& arguments,
+                              milliseconds limit) {
+  auto reply = commands_.Ask(command, arguments, limit);
+  const Json heard = reply ? *reply : Json{{"error", reply.error().Text()}};
+  host_->transcript().Add(
+      "guest", {{"name", name_}, {"command", command}, {"arguments", arguments}, {"reply", heard}});
+  return reply;
+}
+
+Status NestedGuest::Reset() {
+  host_->transcript().Add("domain_reset", {{"name", name_}});
+  return Virsh("reset " + name_);
+}
+
+Status NestedGuest::RebootFromInside() {
+  auto done = Ask("reboot", Json::object(), kShort);
+  if (!done) return Forward(done);
+  return {};
+}
+
+Status NestedGuest::Destroy() {
+  host_->transcript().Add("domain_destroy", {{"name", name_}});
+  return Virsh("destroy " + name_);
+}
+
+Result<Json> NestedGuest::ProcessPages(std::uint64_t first, std::uint64_t pages) {
+  return host_->command_server().Ask(
+      "process_pages",
+      {{"pid", vmm_}, {"at", FormatAddress(memory_at_ + first * kPage)}, {"pages", pages}}, kShort);
+}
+
+Result<std::optional<HostPhysAddr>> NestedGuest::BackingOf(GuestPhysAddr page) {
+  auto pages = ProcessPages((page.value - kMemoryBase) / kPage, 1);
+  if (!pages) return Forward(pages);
+  const auto frame = pages->at("frame").get<std::uint64_t>();
+  if (frame == 0) return std::optional<HostPhysAddr>{};
+  return std::optional<HostPhysAddr>{{frame * kPage}};
+}
+
+Result<std::vector<ByteRange>> NestedGuest::NeverTouched() {
+  auto pages = ProcessPages(0, kMemory / kPage);
+  if (!pages) return Forward(pages);
+  std::vector<ByteRange> ranges;
+  for (const auto& run : pages->at("untouched")) {
+    const auto first = run.at(0).get<std::uint64_t>();
+    const auto last = run.at(1).get<std::uint64_t>();
+    if (auto range = ByteRange::Make({kMemoryBase + first * kPage}, (last - first + 1) * kPage))
+      ranges.push_back(*range);
+  }
+  return ranges;
+}
+
+}  // namespace seaward::lab

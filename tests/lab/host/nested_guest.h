@@ -1,0 +1,71 @@
+// A KVM guest of the emulated host, as a libvirt domain: unmodified QEMU with our interposer in
+// LD_PRELOAD, a stock kernel, our agent and command server as its whole user space.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/units.h"
+#include "tests/lab/host/emulated_host.h"
+#include "tests/lab/poison/kernel_place.h"
+#include "tests/support/guest_shell.h"
+
+namespace seaward::lab {
+
+struct GuestPlan {
+  std::string name;
+  bool guarded = true;   // the agent runs, early and as a daemon; nothing else depends on it
+  bool workload = true;  // every boot allocates nearly all memory once, as a busy guest would
+};
+
+// How a process ended.
+struct Ended {
+  int code = 0;
+  int signal = 0;
+};
+
+class NestedGuest {
+ public:
+  static constexpr std::uint64_t kMemory = 160u << 20;
+  static constexpr std::uint64_t kMemoryBase = 0x40000000;  // of QEMU's `virt` board
+
+  // Defines and starts it; does not wait for its user space.
+  static Result<std::unique_ptr<NestedGuest>> Create(EmulatedHost& host, const GuestPlan& plan);
+
+  // Waits until its user space answers with another boot_id than that of the last call.
+  Status WaitUp(std::chrono::milliseconds limit);
+  const std::string& boot_id() const { return boot_id_; }
+  const Json& status() const { return status_; }  // of the last WaitUp
+
+  // A command of seaward-testd, and its reply. Both go into the transcript.
+  Result<Json> Ask(const std::string& command, const Json& arguments,
+                   std::chrono::milliseconds limit);
+  // As a button would, and as the guest itself would.
+  Status Reset();
+  Status RebootFromInside();
+  Status Destroy();
+
+  // Where the VMM has the guest's RAM, and the host pages behind it now (nullopt: none yet).
+  Result<std::optional<HostPhysAddr>> BackingOf(GuestPhysAddr page);
+  // Pages that nobody has touched since the VMM started, as ranges.
+  Result<std::vector<ByteRange>> NeverTouched();
+
+ private:
+  NestedGuest(EmulatedHost& host, std::string name);
+  Status Virsh(const std::string& words);
+  Status FindMemory();
+  Result<Json> ProcessPages(std::uint64_t first, std::uint64_t pages);
+
+  EmulatedHost* host_;
+  std::string name_;
+  testing::NestedGuestShell commands_;
+  std::string boot_id_;
+  Json status_;
+  pid_t vmm_ = -1;
+  std::uint64_t memory_at_ = 0;  // virtual address of the guest's RAM in the VMM
+};
+
+}  // namespace seaward::lab
