@@ -1,0 +1,141 @@
+#include "tests/lab/story/lab.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/file_io.h"
+
+namespace seaward::lab {
+namespace {
+
+const SystemClock& Clock() {
+  static const SystemClock clock;
+  return clock;
+}
+
+// Larger than what a run can write.
+constexpr std::size_t kLargestLog = 64u << 20;
+
+std::string ReadLog(const std::string& path) {
+  auto text = ReadTextFile(path, kLargestLog);
+  return text ? *text : std::string();
+}
+
+std::vector<ByteRange> RangesFrom(const Json& pairs) {
+  std::vector<ByteRange> ranges;
+  for (const auto& pair : pairs) {
+    const auto first = ParseAddress(pair.at(0).get<std::string>());
+    const auto last = ParseAddress(pair.at(1).get<std::string>());
+    if (!first || !last) continue;
+    if (auto range = ByteRange::Make({*first}, *last - *first + 1)) ranges.push_back(*range);
+  }
+  return ranges;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Lab>> Lab::Start(const std::string& work, std::uint64_t seed,
+                                        std::FILE* screen) {
+  std::filesystem::create_directories(work);
+  auto transcript = Transcript::Create(work + "/" + kTranscript, Clock());
+  if (!transcript) return Forward(transcript);
+  std::unique_ptr<Lab> lab(new Lab(std::move(*transcript), screen));
+  if (auto up = lab->BringUp(work); !up) return Forward(up);
+  if (auto surveyed = lab->SurveyFrames(seed); !surveyed) return Forward(surveyed);
+  return lab;
+}
+
+Status Lab::BringUp(const std::string& work) {
+  narrator_.Chapter("An Arm host in emulation");
+  auto images = PrepareImages(work);
+  if (!images) return Forward(images);
+  narrator_.Say(fmt::format("images ready; stock Debian kernel {}", images->kernel_version));
+  auto host = EmulatedHost::Start(*images, work, transcript_);
+  if (!host) return Forward(host);
+  host_ = std::move(*host);
+  transcript_.Add("host", {{"kernel", host_->kernel()}});
+  narrator_.Say(fmt::format("Linux {} runs with KVM; its tracer counts kvm_handle_guest_sea",
+                            host_->kernel()));
+  if (auto up = StartLibvirtd(*host_); !up) return up;
+  auto notifier = Notifier::Start(*host_);
+  if (!notifier) return Forward(notifier);
+  notifier_ = std::move(*notifier);
+  narrator_.Say("libvirtd and seaward-notifier run in it");
+  auto poison = PoisonTool::Start(*host_);
+  if (!poison) return Forward(poison);
+  poison_ = std::move(*poison);
+  narrator_.Say(poison_->greeting());
+  return {};
+}
+
+Status Lab::SurveyFrames(std::uint64_t seed) {
+  narrator_.Chapter("Two clean boots: which frames are free when /init starts?");
+  std::vector<BootSurvey> boots;
+  for (int number = 1; number <= 2; ++number) {
+    auto boot = SurveyOneBoot(number);
+    if (!boot) return Forward(boot);
+    boots.push_back(std::move(*boot));
+  }
+  if (auto kept = KeepCapabilities(*host_); !kept)
+    narrator_.Say("libvirt's knowledge of QEMU not kept: " + kept.error().Text());
+  auto choice = ChooseFrame(boots, seed);
+  if (!choice) return Forward(choice);
+  choice_ = *choice;
+  transcript_.Add("choice", {{"frame", FormatAddress(choice_.frame.value)},
+                             {"free_frames", choice_.free_frames},
+                             {"candidates", choice_.candidates},
+                             {"seed", choice_.seed}});
+  narrator_.Say(fmt::format(
+      "{} frames were free at /init in both, {} of them not used by the kernel before it; "
+      "seed {} takes {}",
+      choice_.free_frames, choice_.candidates, choice_.seed, FormatAddress(choice_.frame.value)));
+  return {};
+}
+
+Result<BootSurvey> Lab::SurveyOneBoot(int number) {
+  auto guest = NestedGuest::Create(
+      *host_, {.name = fmt::format("clean{}", number), .guarded = true, .workload = false});
+  if (!guest) return Forward(guest);
+  if (auto up = (*guest)->WaitUp(kGuestUp); !up) return Forward(up);
+  BootSurvey survey;
+  survey.free_at_init = RangesFrom((*guest)->status().at("free_frames_at_init"));
+  auto untouched = (*guest)->NeverTouched();
+  if (!untouched) return Forward(untouched);
+  survey.never_touched = *untouched;
+  if (auto gone = (*guest)->Destroy(); !gone) return Forward(gone);
+  narrator_.Say(fmt::format("clean boot {} done", number));
+  return survey;
+}
+
+KernelTrace Lab::Trace() const {
+  return ParseKernelTrace(ReadLog(host_->WorkPath(kRawTrace)));
+}
+
+std::uint64_t Lab::AbortsOnFrame() const {
+  const KernelTrace trace = Trace();
+  return static_cast<std::uint64_t>(
+      std::count_if(trace.aborts.begin(), trace.aborts.end(),
+                    [&](const ObservedAbort& abort) { return abort.page == frame(); }));
+}
+
+ConsoleSigns Lab::Console(std::size_t from) const {
+  const std::string text = ReadLog(host_->WorkPath(kGuestConsole));
+  return ReadConsole(std::string_view(text).substr(std::min(from, text.size())));
+}
+
+std::size_t Lab::ConsoleSize() const {
+  return ReadLog(host_->WorkPath(kGuestConsole)).size();
+}
+
+Status Lab::Finish() {
+  auto farewell = poison_->Finish();
+  if (!farewell) return Forward(farewell);
+  narrator_.Say("seaward-poison: " + farewell->last_line);
+  if (farewell->exit_code != 0)
+    return Fail(ErrorCode::kIo, fmt::format("seaward-poison ended with {}", farewell->exit_code));
+  return notifier_->Stop();
+}
+
+}  // namespace seaward::lab

@@ -1,0 +1,68 @@
+// An emulated Arm host with everything in place: kernel's own observer, libvirtd, seaward-notifier,
+// a frame chosen from two clean boots, and the poisoner. One at a time per machine.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "tests/lab/host/emulated_host.h"
+#include "tests/lab/host/host_services.h"
+#include "tests/lab/host/nested_guest.h"
+#include "tests/lab/host/poison_tool.h"
+#include "tests/lab/host/survey.h"
+#include "tests/lab/host/transcript.h"
+#include "tests/lab/story/guest_console.h"
+#include "tests/lab/story/kernel_trace.h"
+#include "tests/lab/story/narrator.h"
+
+namespace seaward::lab {
+
+inline constexpr char kTranscript[] = "transcript.jsonl";
+
+class Lab {
+ public:
+  // `work`: a folder, made when missing; what an earlier run left there is replaced. kUnsupported:
+  // no kernel >= 6.19 obtainable.
+  static Result<std::unique_ptr<Lab>> Start(const std::string& work, std::uint64_t seed,
+                                            std::FILE* screen);
+
+  EmulatedHost& host() { return *host_; }
+  Notifier& notifier() { return *notifier_; }
+  PoisonTool& poison() { return *poison_; }
+  Narrator& narrator() { return narrator_; }
+  Transcript& transcript() { return transcript_; }
+  GuestPhysAddr frame() const { return choice_.frame; }
+
+  // What the host's kernel recorded so far.
+  KernelTrace Trace() const;
+  // How many external aborts on `frame()` the kernel saw so far.
+  std::uint64_t AbortsOnFrame() const;
+  // The guests' console from byte `from` on.
+  ConsoleSigns Console(std::size_t from) const;
+  std::size_t ConsoleSize() const;
+
+  // Takes the poison away, ends the notifier and leaves its ledger in the work folder.
+  Status Finish();
+
+ private:
+  Lab(Transcript transcript, std::FILE* screen)
+      : transcript_(std::move(transcript)), narrator_(screen, transcript_) {}
+  Status BringUp(const std::string& work);
+  Status SurveyFrames(std::uint64_t seed);
+  Result<BootSurvey> SurveyOneBoot(int number);
+
+  Transcript transcript_;
+  Narrator narrator_;
+  std::unique_ptr<EmulatedHost> host_;
+  std::optional<Notifier> notifier_;
+  std::optional<PoisonTool> poison_;
+  Choice choice_;
+};
+
+// Generous: everything here runs in emulation inside emulation, on cores that others use too.
+inline constexpr std::chrono::seconds kGuestUp{600};
+inline constexpr std::chrono::seconds kGuestWork{600};
+
+}  // namespace seaward::lab

@@ -1,0 +1,181 @@
+#include "tests/lab/story/scenes.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "tests/support/wait_until.h"
+
+namespace seaward::lab {
+namespace {
+
+using testing::WaitUntil;
+
+constexpr std::chrono::seconds kQuestion{60};
+// One more try at a process's memory: the abort needs a fresh look at the page tables, which the
+// emulation keeps for a while.
+constexpr std::chrono::seconds kUntilAbort{120};
+// From the exit to the verdict; milliseconds on hardware, seconds here.
+constexpr std::chrono::seconds kUntilRetired{120};
+// Boots, and boots again: each needs some seconds of emulation in emulation.
+constexpr std::chrono::seconds kUntilDownfall{1200};
+// Leaves the kernel just enough to live on.
+constexpr std::uint64_t kLeaveBytes = 4u << 20;
+
+// Touches the page until the process is dead; its signal.
+Result<int> TouchUntilDead(NestedGuest& guest, pid_t victim) {
+  std::optional<int> signal;
+  Error error;
+  const auto dead = [&] {
+    auto touch = guest.Ask("victim_touch", {{"pid", victim}}, kQuestion);
+    if (!touch) {
+      error = touch.error();
+      return true;
+    }
+    if (touch->value("touch", "") != "died") return false;
+    signal = touch->value("signal", 0);
+    return true;
+  };
+  if (!WaitUntil(dead, kUntilAbort))
+    return Fail(ErrorCode::kTimeout, "the process never felt the poison");
+  if (!signal) return tl::unexpected<Error>(error);
+  return *signal;
+}
+
+Result<bool> IsRetired(Lab& lab, NestedGuest& guest) {
+  auto flags = guest.Ask("kpageflags", {{"at", FormatAddress(lab.frame().value)}}, kQuestion);
+  if (!flags) return Forward(flags);
+  for (const auto& name : flags->at("names"))
+    if (name == "HWPOISON") return true;
+  return false;
+}
+
+}  // namespace
+
+Result<Consumption> ConsumePoison(Lab& lab, NestedGuest& guest) {
+  const std::string frame = FormatAddress(lab.frame().value);
+  const std::uint64_t before = lab.AbortsOnFrame();
+  auto pattern = guest.Ask("read", {{"path", "/proc/sys/kernel/core_pattern"}}, kQuestion);
+  if (!pattern) return Forward(pattern);
+  auto victim =
+      guest.Ask("victim_start", {{"at", frame}, {"leave_bytes", kLeaveBytes}}, kGuestWork);
+  if (!victim) return Forward(victim);
+  auto backing = guest.BackingOf(lab.frame());
+  if (!backing) return Forward(backing);
+  if (!*backing) return Fail(ErrorCode::kNotFound, "the frame has no page behind it");
+  lab.narrator().Say(fmt::format("a process in the guest owns {}", frame));
+  if (auto bad = lab.poison().Poison(lab.frame(), **backing); !bad) return Forward(bad);
+  lab.narrator().Say("that page is bad now: every access aborts. The process reads it ...");
+
+  auto signal = TouchUntilDead(guest, victim->at("pid").get<pid_t>());
+  if (!signal) return Forward(signal);
+  Consumption seen;
+  seen.victim_signal = *signal;
+  seen.core_pattern = pattern->value("text", "");
+  const std::string boot = guest.boot_id();
+  auto status = guest.Ask("status", Json::object(), kQuestion);
+  seen.kernel_alive = status && status->value("boot_id", "") == boot;
+  WaitUntil([&] { return lab.AbortsOnFrame() > before; }, kQuestion);
+  seen.aborts = lab.AbortsOnFrame() - before;
+  lab.narrator().Say(fmt::format("... and ends with signal {}{}; the guest's kernel {}",
+                                 seen.victim_signal, seen.victim_signal == 7 ? " (SIGBUS)" : "",
+                                 seen.kernel_alive ? "lives" : "DIED"));
+  return seen;
+}
+
+Status WaitRetired(Lab& lab, NestedGuest& guest) {
+  const auto retired = [&] {
+    auto now = IsRetired(lab, guest);
+    return now && *now;
+  };
+  if (!WaitUntil(retired, kUntilRetired))
+    return Fail(ErrorCode::kTimeout,
+                "the guest does not retire " + FormatAddress(lab.frame().value));
+  lab.narrator().Say("the agent has retired it");
+  return {};
+}
+
+Result<Handout> TakeAllMemory(Lab& lab, NestedGuest& guest) {
+  const Json wanted = Json::array({FormatAddress(lab.frame().value)});
+  auto hog = guest.Ask("hog", {{"leave_bytes", kLeaveBytes}, {"wanted", wanted}}, kGuestWork);
+  if (!hog) return Forward(hog);
+  Handout handout{hog->at("pages").get<std::uint64_t>(), !hog->at("found").empty()};
+  lab.narrator().Say(fmt::format("all memory allocated: {} pages, the bad one {}", handout.pages,
+                                 handout.bad_frame_given ? "AMONG THEM" : "not among them"));
+  return handout;
+}
+
+Result<NextBoot> BootAgain(Lab& lab, NestedGuest& guest, BootOrder order) {
+  NextBoot boot;
+  const std::uint64_t before = lab.AbortsOnFrame();
+  lab.transcript().Add("boot_again", {{"aborts_before", before}});
+  auto ordered = order == BootOrder::kReset ? guest.Reset() : guest.RebootFromInside();
+  if (!ordered) return Forward(ordered);
+  lab.narrator().Say(order == BootOrder::kReset ? "reset from outside, the page still bad ..."
+                                                : "reboot from inside, the page still bad ...");
+  auto up = guest.WaitUp(kGuestUp);
+  boot.up = up.has_value();
+  if (boot.up) {
+    auto retired = IsRetired(lab, guest);
+    const Json early = guest.status().value("early", Json());
+    boot.early_stage_ran = early.is_object() && early.value("exit", -1) == 0 && retired && *retired;
+    boot.workload_pages = guest.status().value("hog_pages_at_boot", std::uint64_t{0});
+  }
+  boot.aborts = lab.AbortsOnFrame() - before;
+  lab.narrator().Say(fmt::format(
+      "... {}; retired before init: {}; {} pages allocated since; {} aborts from that page",
+      boot.up ? "up" : "NOT UP", boot.early_stage_ran ? "yes" : "NO", boot.workload_pages,
+      boot.aborts));
+  return boot;
+}
+
+Result<Downfall> WatchDownfall(Lab& lab, NestedGuest& guest, std::uint64_t enough) {
+  Downfall seen;
+  const std::size_t from = lab.ConsoleSize();
+  auto handout = TakeAllMemory(lab, guest);
+  if (handout && handout->bad_frame_given) seen.outcome = "reused";
+  std::uint64_t shown = 0;
+  const auto fell = [&] {
+    const ConsoleSigns signs = lab.Console(from);
+    if (signs.panics > shown)
+      lab.narrator().Say(fmt::format("panic number {} of the guest's kernel, {} in clear_page",
+                                     signs.panics, signs.in_clear_page));
+    shown = signs.panics;
+    seen.panics = signs.panics;
+    seen.in_clear_page = signs.in_clear_page;
+    return signs.panics >= enough;
+  };
+  const bool enough_seen = !handout && WaitUntil(fell, kUntilDownfall);
+  if (enough_seen && enough >= 2) {
+    seen.outcome = "boot_loop";
+  } else if (seen.panics > 0) {
+    seen.outcome = "panic";
+  } else if (!handout) {
+    seen.outcome = "hung";
+  } else if (seen.outcome.empty()) {
+    seen.outcome = "none";
+  }
+  lab.transcript().Add("downfall", {{"outcome", seen.outcome}, {"panics", seen.panics}});
+  return seen;
+}
+
+Result<std::uint64_t> CorruptedInHost(Lab& lab) {
+  auto text = lab.host().Shell("awk '/HardwareCorrupted/ { print $2 }' /proc/meminfo", kQuestion);
+  if (!text) return Forward(text);
+  return std::strtoull(text->c_str(), nullptr, 10);
+}
+
+Status WaitRetiredInHost(Lab& lab, std::uint64_t before) {
+  const auto more = [&] {
+    auto now = CorruptedInHost(lab);
+    return now && *now > before;
+  };
+  if (!WaitUntil(more, kUntilRetired))
+    return Fail(ErrorCode::kTimeout, "the host's kernel keeps the page in use");
+  auto kernel_log = lab.host().Shell("dmesg | grep -i 'memory failure' | tail -n 4", kQuestion);
+  lab.transcript().Add("host_retired", {{"kernel_log", kernel_log ? *kernel_log : ""}});
+  lab.narrator().Say("the VM is gone, and the host's kernel has retired the page, too");
+  return {};
+}
+
+}  // namespace seaward::lab

@@ -1,0 +1,57 @@
+// The scenes that demo and tests are made of. Each does one thing to a guest and says what came of
+// it; none judges.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "tests/lab/story/lab.h"
+
+namespace seaward::lab {
+
+// A user process consumes poison.
+struct Consumption {
+  int victim_signal = 0;      // 0: it ended otherwise, or not at all
+  bool kernel_alive = false;  // the same boot answers afterwards
+  std::uint64_t aborts = 0;   // on the frame, during the scene, as the host's kernel counts
+  std::string core_pattern;
+};
+// The guest is up. A process in it gets the frame, the frame becomes bad, the process touches it.
+Result<Consumption> ConsumePoison(Lab& lab, NestedGuest& guest);
+
+// Waits until the guest's kernel has the frame out of use.
+Status WaitRetired(Lab& lab, NestedGuest& guest);
+
+// Allocates nearly all memory of the guest; true when the bad frame was among it.
+struct Handout {
+  std::uint64_t pages = 0;
+  bool bad_frame_given = false;
+};
+Result<Handout> TakeAllMemory(Lab& lab, NestedGuest& guest);
+
+// The next boot of a guest whose frame is still bad.
+struct NextBoot {
+  bool up = false;
+  bool early_stage_ran = false;      // and left the frame out of use
+  std::uint64_t workload_pages = 0;  // held at once by the boot's own workload
+  std::uint64_t aborts = 0;          // on the frame, since the boot was ordered
+};
+enum class BootOrder { kReset, kRebootFromInside };
+Result<NextBoot> BootAgain(Lab& lab, NestedGuest& guest, BootOrder order);
+
+// The unguarded guest goes on with the bad frame.
+struct Downfall {
+  std::string outcome;  // boot_loop | panic | reused | hung | none
+  std::uint64_t panics = 0;
+  std::uint64_t in_clear_page = 0;
+};
+// Lets it use its memory, and watches until it has panicked `enough` times.
+Result<Downfall> WatchDownfall(Lab& lab, NestedGuest& guest, std::uint64_t enough);
+
+// Memory that the host's kernel itself has taken out of use (its HardwareCorrupted counter), kB.
+Result<std::uint64_t> CorruptedInHost(Lab& lab);
+// After the guest is destroyed: waits until there is more of it than `before`, which only the
+// notifier can have asked for.
+Status WaitRetiredInHost(Lab& lab, std::uint64_t before);
+
+}  // namespace seaward::lab
