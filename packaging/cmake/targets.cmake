@@ -102,6 +102,7 @@ function(seaward_test name)
   target_link_libraries(${name} PRIVATE seaward_flags ${arg_DEPS} ${arg_LINK} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE SEAWARD_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                              SEAWARD_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  target_compile_options(${name} PRIVATE -O0)  # half of the build's time, and no test needs more
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT}
