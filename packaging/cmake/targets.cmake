@@ -84,13 +84,15 @@ function(seaward_executable name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 endfunction()
 
-# seaward_test(NAME SOURCES files... DEPS targets... LINK libraries... [LABEL unit] [TIMEOUT 60])
-# One ctest case per binary; unit tests need no root and no guest.
+# seaward_test(NAME SOURCES files... DEPS targets... LINK libraries... [LABEL unit] [TIMEOUT 120]
+#              [PATHS files...])
+# One ctest case per binary; unit tests need no root and no guest. Only the files in PATHS see
+# SEAWARD_SOURCE_DIR and SEAWARD_BINARY_DIR: for all others a compiler cache serves every checkout.
 function(seaward_test name)
   if(NOT SEAWARD_BUILD_TESTS)
     return()
   endif()
-  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;DEPS;LINK;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;DEPS;LINK;ENVIRONMENT;PATHS" ${ARGN})
   if(NOT arg_LABEL)
     set(arg_LABEL unit)
   endif()
@@ -100,8 +102,8 @@ function(seaward_test name)
   find_package(GTest REQUIRED)
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE seaward_flags ${arg_DEPS} ${arg_LINK} GTest::gmock GTest::gtest_main)
-  target_compile_definitions(${name} PRIVATE SEAWARD_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-                             SEAWARD_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  set_source_files_properties(${arg_PATHS} PROPERTIES COMPILE_DEFINITIONS
+    "SEAWARD_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\";SEAWARD_BINARY_DIR=\"${PROJECT_BINARY_DIR}\"")
   target_compile_options(${name} PRIVATE -O0)  # half of the build's time, and no test needs more
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
