@@ -34,6 +34,7 @@ Finished RunShell(const std::string& command) {
   return finished;
 }
 
+#ifndef SEAWARD_SANITIZED  // sanitizers add names, needs and a runtime that must come first
 std::set<std::string> Words(const std::string& text) {
   std::istringstream in(text);
   std::set<std::string> words;
@@ -41,7 +42,6 @@ std::set<std::string> Words(const std::string& text) {
   return words;
 }
 
-#ifndef SEAWARD_SANITIZED  // sanitizers add names, needs and a runtime that must come first
 std::set<std::string> Exports(const std::string& library) {
   return Words(
       RunShell("nm -D --defined-only " + library + " | grep -v ' A ' | sed 's/.* //; s/@.*//'")
