@@ -4,6 +4,7 @@
 
 find_package(Threads REQUIRED)
 add_custom_target(fuzzers)  # all of them and nothing else
+add_custom_target(threaded-tests)  # what runs under tsan
 
 add_library(seaward_flags INTERFACE)
 target_include_directories(seaward_flags INTERFACE ${PROJECT_SOURCE_DIR})
@@ -85,16 +86,20 @@ function(seaward_executable name)
 endfunction()
 
 # seaward_test(NAME SOURCES files... DEPS targets... LINK libraries... [LABEL unit] [TIMEOUT 120]
-#              [PATHS files...])
+#              [PATHS files...] [THREADS])
 # One ctest case per binary; unit tests need no root and no guest. Only the files in PATHS see
 # SEAWARD_SOURCE_DIR and SEAWARD_BINARY_DIR: for all others a compiler cache serves every checkout.
+# THREADS: more than one thread is at work, so ./dev test runs it under tsan as well.
 function(seaward_test name)
   if(NOT SEAWARD_BUILD_TESTS)
     return()
   endif()
-  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;DEPS;LINK;ENVIRONMENT;PATHS" ${ARGN})
+  cmake_parse_arguments(arg "THREADS" "LABEL;TIMEOUT" "SOURCES;DEPS;LINK;ENVIRONMENT;PATHS" ${ARGN})
   if(NOT arg_LABEL)
     set(arg_LABEL unit)
+  endif()
+  if(arg_THREADS)
+    list(APPEND arg_LABEL threads)
   endif()
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
@@ -106,8 +111,11 @@ function(seaward_test name)
     "SEAWARD_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\";SEAWARD_BINARY_DIR=\"${PROJECT_BINARY_DIR}\"")
   target_compile_options(${name} PRIVATE -O0)  # half of the build's time, and no test needs more
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  if(arg_THREADS)
+    add_dependencies(threaded-tests ${name})
+  endif()
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT}
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT}
                        ENVIRONMENT "${arg_ENVIRONMENT}" SKIP_REGULAR_EXPRESSION "^SEAWARD-SKIP:")
 endfunction()
 
