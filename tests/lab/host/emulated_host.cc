@@ -1,10 +1,11 @@
 #include "tests/lab/host/emulated_host.h"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
-#include <fstream>
 
 namespace seaward::lab {
 namespace {
@@ -14,6 +15,7 @@ using std::chrono::milliseconds;
 // Under load the emulated boot takes many times its usual three seconds.
 constexpr std::chrono::seconds kBootLimit{180};
 constexpr std::chrono::seconds kShortLimit{60};
+constexpr off_t kRamBytes = off_t{2} << 30;  // the -m and size= below
 constexpr char kCommandPort[] = "org.seaward.test.0";
 constexpr char kTracePort[] = "org.seaward.trace.0";
 constexpr char kConsolePort[] = "org.seaward.console.0";
@@ -49,12 +51,8 @@ Result<std::unique_ptr<EmulatedHost>> EmulatedHost::Start(const LabImages& image
   return host;
 }
 
-EmulatedHost::~EmulatedHost() {
-  qemu_.KillNow();
-  std::error_code ignored;
-  for (const char* socket : {"command.sock", "gdb.sock"})
-    std::filesystem::remove(WorkPath(socket), ignored);
-  if (!ram_file_.empty()) std::filesystem::remove(ram_file_, ignored);
+std::string EmulatedHost::ram_file() const {
+  return fmt::format("/proc/{}/fd/{}", ::getpid(), ram_.get());
 }
 
 std::vector<std::string> EmulatedHost::QemuWords() const {
@@ -69,7 +67,7 @@ std::vector<std::string> EmulatedHost::QemuWords() const {
   };
   std::vector<std::string> words = {
       "qemu-system-aarch64", "-M", "virt,virtualization=on,gic-version=3,memory-backend=ram",
-      "-object", fmt::format("memory-backend-file,id=ram,size=2G,mem-path={},share=on", ram_file_),
+      "-object", fmt::format("memory-backend-file,id=ram,size=2G,mem-path={},share=on", ram_file()),
       "-m", "2048", "-smp", "2", "-accel", "tcg,thread=multi", "-cpu",
       "neoverse-n1",  // has RAS, without which KVM offers no such exit; no pointer
                       // authentication, which costs half the speed in emulation
@@ -82,7 +80,7 @@ std::vector<std::string> EmulatedHost::QemuWords() const {
       "virtio-serial-pci"};
   for (const auto& part :
        {disk(images_.root, "root"), disk(images_.disk, "ours"),
-        port(fmt::format("socket,path={},server=on,wait=off", WorkPath("command.sock")), "command",
+        port(fmt::format("socket,path={},server=on,wait=off", sockets_ / "command.sock"), "command",
              kCommandPort),
         port("file,path=" + WorkPath(kRawTrace), "trace", kTracePort),
         port("file,path=" + WorkPath(kGuestConsole), "console", kConsolePort),
@@ -92,11 +90,9 @@ std::vector<std::string> EmulatedHost::QemuWords() const {
 }
 
 Status EmulatedHost::Boot() {
-  char ram[] = "/dev/shm/seaward-lab-XXXXXX";
-  const int fd = ::mkstemp(ram);
-  if (fd < 0) return FailErrno(errno, ram);
-  ::close(fd);
-  ram_file_ = ram;
+  ram_.Reset(::memfd_create("seaward-lab", MFD_CLOEXEC));
+  if (!ram_.valid() || ::ftruncate(ram_.get(), kRamBytes) != 0)
+    return FailErrno(errno, "memory of the emulated host");
   auto qemu = testing::ChildProcess::Start({.argv = QemuWords(), .log = WorkPath("host-qemu.log")});
   if (!qemu) return Forward(qemu);
   qemu_ = std::move(*qemu);

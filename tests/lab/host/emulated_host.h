@@ -12,10 +12,12 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "tests/lab/host/lab_images.h"
 #include "tests/lab/host/transcript.h"
 #include "tests/support/child_process.h"
 #include "tests/support/guest_shell.h"
+#include "tests/support/temp_dir.h"
 
 namespace seaward::lab {
 
@@ -34,7 +36,6 @@ class EmulatedHost {
   static Result<std::unique_ptr<EmulatedHost>> Start(const LabImages& images,
                                                      const std::string& work,
                                                      Transcript& transcript);
-  ~EmulatedHost();
   EmulatedHost(const EmulatedHost&) = delete;
   EmulatedHost& operator=(const EmulatedHost&) = delete;
 
@@ -53,15 +54,16 @@ class EmulatedHost {
   const LabImages& images() const { return images_; }
   Transcript& transcript() { return transcript_; }
   testing::GuestShell& command_server() { return commands_; }
-  std::string ram_file() const { return ram_file_; }
-  std::string gdb_socket() const { return WorkPath("gdb.sock"); }
+  // Names the host's RAM for other processes; without a name of its own, it goes with its users.
+  std::string ram_file() const;
+  std::string gdb_socket() const { return sockets_ / "gdb.sock"; }
 
  private:
   EmulatedHost(const LabImages& images, std::string work, Transcript& transcript)
       : images_(images),
         work_(std::move(work)),
         transcript_(transcript),
-        commands_(work_ + "/command.sock") {}
+        commands_(sockets_ / "command.sock") {}
   std::vector<std::string> QemuWords() const;
   Status Boot();
   Status StartObserver();
@@ -70,7 +72,8 @@ class EmulatedHost {
   LabImages images_;
   std::string work_;
   Transcript& transcript_;
-  std::string ram_file_;
+  testing::TempDir sockets_;  // their paths must be short
+  UniqueFd ram_;
   std::string kernel_;
   testing::ChildProcess qemu_;
   testing::GuestShell commands_;
