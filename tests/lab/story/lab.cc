@@ -130,6 +130,9 @@ std::size_t Lab::ConsoleSize() const {
 }
 
 Status Lab::Finish() {
+  // Who used the emulated host's two cores: for those who wonder why a run was slow.
+  auto processes = host_->Shell("top -b -n 1 | head -n 30", std::chrono::seconds(60));
+  transcript_.Add("host_processes", {{"top", processes ? *processes : ""}});
   auto farewell = poison_->Finish();
   if (!farewell) return Forward(farewell);
   narrator_.Say("seaward-poison: " + farewell->last_line);

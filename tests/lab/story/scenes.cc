@@ -19,6 +19,9 @@ constexpr std::chrono::seconds kUntilAbort{120};
 constexpr std::chrono::seconds kUntilRetired{120};
 // Boots, and boots again: each needs some seconds of emulation in emulation.
 constexpr std::chrono::seconds kUntilDownfall{1200};
+// A guest that was asked to use all its memory and has panicked over it never answers; its console
+// is then watched for as long as it takes.
+constexpr std::chrono::seconds kUntilSilent{40};
 // Leaves the kernel just enough to live on.
 constexpr std::uint64_t kLeaveBytes = 4u << 20;
 
@@ -95,9 +98,9 @@ Status WaitRetired(Lab& lab, NestedGuest& guest) {
   return {};
 }
 
-Result<Handout> TakeAllMemory(Lab& lab, NestedGuest& guest) {
+Result<Handout> TakeAllMemory(Lab& lab, NestedGuest& guest, std::chrono::milliseconds limit) {
   const Json wanted = Json::array({FormatAddress(lab.frame().value)});
-  auto hog = guest.Ask("hog", {{"leave_bytes", kLeaveBytes}, {"wanted", wanted}}, kGuestWork);
+  auto hog = guest.Ask("hog", {{"leave_bytes", kLeaveBytes}, {"wanted", wanted}}, limit);
   if (!hog) return Forward(hog);
   Handout handout{hog->at("pages").get<std::uint64_t>(), !hog->at("found").empty()};
   lab.narrator().Say(fmt::format("all memory allocated: {} pages, the bad one {}", handout.pages,
@@ -132,7 +135,7 @@ Result<NextBoot> BootAgain(Lab& lab, NestedGuest& guest, BootOrder order) {
 Result<Downfall> WatchDownfall(Lab& lab, NestedGuest& guest, std::uint64_t enough) {
   Downfall seen;
   const std::size_t from = lab.ConsoleSize();
-  auto handout = TakeAllMemory(lab, guest);
+  auto handout = TakeAllMemory(lab, guest, kUntilSilent);
   if (handout && handout->bad_frame_given) seen.outcome = "reused";
   std::uint64_t shown = 0;
   const auto fell = [&] {

@@ -27,7 +27,8 @@ struct Handout {
   std::uint64_t pages = 0;
   bool bad_frame_given = false;
 };
-Result<Handout> TakeAllMemory(Lab& lab, NestedGuest& guest);
+Result<Handout> TakeAllMemory(Lab& lab, NestedGuest& guest,
+                              std::chrono::milliseconds limit = kGuestWork);
 
 // The next boot of a guest whose frame is still bad.
 struct NextBoot {
