@@ -22,12 +22,12 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "base/unix_socket.h"
 #include "base/uuid.h"
 #include "protocol/testing/scripted_guest.h"
 #include "seaward/vmm.h"
 #include "tests/support/child_process.h"
 #include "tests/support/temp_dir.h"
-#include "tests/support/unix_socket.h"
 
 namespace seaward {
 
@@ -121,7 +121,7 @@ class NotifierProcessTest : public ::testing::Test {
     return false;
   }
   Json Ask(const Json& question) {
-    auto socket = testing::ConnectUnix(dir_ / "control.sock");
+    auto socket = ConnectUnix(dir_ / "control.sock");
     if (!socket) return {};
     const std::string line = question.dump() + "\n";
     if (::send(socket->get(), line.data(), line.size(), MSG_NOSIGNAL) < 0) return {};

@@ -1,7 +1,6 @@
 #include "host-notifier/channel/unix_channel.h"
 
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <array>
 #include <utility>  // before Asio: Boost 1.74 forgets it under C++20
@@ -10,10 +9,9 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
-#include <cstring>
 #include <vector>
 
-#include "base/unique_fd.h"
+#include "base/unix_socket.h"
 
 namespace seaward {
 namespace {
@@ -107,25 +105,12 @@ class UnixChannel final : public ByteChannel {
   ConnectionPtr connection_;
 };
 
-Result<UniqueFd> Connect(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path))
-    return Fail(ErrorCode::kInvalid, "socket path is too long: " + path);
-  std::memcpy(address.sun_path, path.data(), path.size());
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid()) return FailErrno(errno, "socket");
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
-    return FailErrno(errno, "connect " + path);
-  return fd;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<ByteChannel>> ConnectUnixChannel(asio::io_context& loop,
                                                         const std::string& path,
                                                         ChannelListener& listener) {
-  auto fd = Connect(path);
+  auto fd = ConnectUnix(path, SOCK_STREAM | SOCK_NONBLOCK);
   if (!fd) return Forward(fd);
   auto connection = std::make_shared<Connection>(loop, &listener);
   boost::system::error_code error;

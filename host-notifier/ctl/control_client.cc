@@ -2,11 +2,11 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <array>
 #include <cerrno>
-#include <cstring>
+
+#include "base/unix_socket.h"
 
 namespace seaward::ctl {
 namespace {
@@ -42,16 +42,9 @@ Result<bool> ReceiveSome(int fd, std::chrono::milliseconds patience, std::string
 }  // namespace
 
 Result<ControlClient> ControlClient::Connect(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path)
-    return Fail(ErrorCode::kInvalid, path + ": too long for a socket's path");
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!socket.valid()) return FailErrno(errno, "socket");
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return FailErrno(errno, path);
-  return ControlClient(std::move(socket));
+  auto socket = ConnectUnix(path);
+  if (!socket) return Forward(socket);
+  return ControlClient(std::move(*socket));
 }
 
 Status ControlClient::Ask(const std::string& request, std::chrono::milliseconds patience,

@@ -1,13 +1,10 @@
 #include "host-notifier/observe/control_server.h"
 
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include <cerrno>
-#include <cstring>
 
-#include "base/unique_fd.h"
+#include "base/unix_socket.h"
 #include "host-notifier/observe/control_connection.h"
 #include "host-notifier/observe/json_lines.h"
 
@@ -21,23 +18,6 @@ constexpr std::size_t kMaxClients = 64;
 // Descriptors come back when somebody else closes one; asking more often changes nothing.
 constexpr std::chrono::seconds kAcceptPause{1};
 
-// A socket that a killed notifier left behind refuses connections.
-Status RemoveAbandoned(const std::string& path) {
-  struct stat st {};
-  if (::lstat(path.c_str(), &st) != 0) return {};
-  if (!S_ISSOCK(st.st_mode)) return Fail(ErrorCode::kExists, path + " is no socket");
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!probe.valid()) return FailErrno(errno, "socket");
-  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
-      errno == EAGAIN)
-    return Fail(ErrorCode::kExists, path + ": somebody listens there");
-  ::unlink(path.c_str());
-  return {};
-}
-
 Status FailWithCode(const error_code& error, const std::string& what) {
   return FailErrno(error.value(), what);
 }
@@ -47,9 +27,8 @@ Status FailWithCode(const error_code& error, const std::string& what) {
 Result<std::unique_ptr<ControlServer>> ControlServer::Open(boost::asio::io_context& loop,
                                                            const std::string& path,
                                                            ControlHandler& handler) {
-  if (path.empty() || path.size() >= sizeof(sockaddr_un::sun_path))
-    return Fail(ErrorCode::kInvalid, "socket path '" + path + "' is empty or too long");
-  if (auto removed = RemoveAbandoned(path); !removed) return Forward(removed);
+  if (auto address = UnixAddress(path); !address) return Forward(address);
+  if (auto removed = RemoveAbandonedSocket(path, SOCK_STREAM); !removed) return Forward(removed);
   std::unique_ptr<ControlServer> server(new ControlServer(loop, path, handler));
   if (auto listening = server->Listen(); !listening) return Forward(listening);
   return server;

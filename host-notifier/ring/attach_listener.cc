@@ -4,13 +4,13 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 
+#include "base/unix_socket.h"
 #include "host-notifier/ring/received_descriptors.h"
 
 namespace seaward::ring {
@@ -24,40 +24,17 @@ constexpr int kStepsPerCall = 32;
 // drops what it carries without asking its file system).
 constexpr std::size_t kMaxHangingCloses = 64;
 
-Result<sockaddr_un> AddressOf(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof address.sun_path)
-    return Fail(ErrorCode::kInvalid, "socket path '" + path + "' is empty or too long");
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  return address;
-}
-
 Result<UniqueFd> NewSocket() {
   UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket.valid()) return FailErrno(errno, "socket");
   return socket;
 }
 
-// A socket that a killed notifier left behind refuses connections.
-Status RemoveAbandoned(const sockaddr_un& address) {
-  struct stat st {};
-  if (::lstat(address.sun_path, &st) != 0) return {};
-  if (!S_ISSOCK(st.st_mode))
-    return Fail(ErrorCode::kExists, std::string(address.sun_path) + " is no socket");
-  auto probe = NewSocket();
-  if (!probe) return Forward(probe);
-  if (::connect(probe->get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
-      errno == EAGAIN)
-    return Fail(ErrorCode::kExists, std::string(address.sun_path) + ": somebody listens there");
-  ::unlink(address.sun_path);
-  return {};
-}
-
 Result<UniqueFd> ListenOn(const ListenerOptions& options) {
-  auto address = AddressOf(options.path);
+  auto address = UnixAddress(options.path);
   if (!address) return Forward(address);
-  if (auto removed = RemoveAbandoned(*address); !removed) return Forward(removed);
+  if (auto removed = RemoveAbandonedSocket(options.path, SOCK_SEQPACKET); !removed)
+    return Forward(removed);
   auto socket = NewSocket();
   if (!socket) return Forward(socket);
   if (::bind(socket->get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0)

@@ -5,13 +5,14 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+
+#include "base/unix_socket.h"
 
 namespace seaward::vmm {
 namespace {
@@ -40,8 +41,7 @@ class AllSignalsBlocked {
 }  // namespace
 
 Result<std::unique_ptr<Keeper>> Keeper::Start(KeeperOptions options, LineSink log) {
-  if (options.socket_path.empty() || options.socket_path.size() >= sizeof(sockaddr_un::sun_path))
-    return Fail(ErrorCode::kInvalid, "attach socket path is empty or too long");
+  if (auto address = UnixAddress(options.socket_path); !address) return Forward(address);
   UniqueFd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stop.valid()) return FailErrno(errno, "eventfd");
   std::unique_ptr<Keeper> keeper(new Keeper(std::move(options), std::move(log), std::move(stop)));
@@ -92,14 +92,7 @@ void Keeper::Run() {
 }
 
 Result<UniqueFd> Keeper::Connect() const {
-  UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket.valid()) return FailErrno(errno, "socket");
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, options_.socket_path.c_str(), options_.socket_path.size() + 1);
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return FailErrno(errno, "connect");
-  return socket;
+  return ConnectUnix(options_.socket_path, SOCK_SEQPACKET | SOCK_NONBLOCK);
 }
 
 Status Keeper::SendRequest(int connection) const {

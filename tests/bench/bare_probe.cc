@@ -7,7 +7,7 @@
 #include <array>
 #include <cerrno>
 
-#include "tests/support/unix_socket.h"
+#include "base/unix_socket.h"
 
 namespace seaward::bench {
 namespace {
@@ -18,7 +18,7 @@ constexpr int kReplyLimitMs = 60000;       // a guest that was descheduled on a 
 }  // namespace
 
 Result<BareProbe> BareProbe::Connect(const std::string& socket_path, const Clock& clock) {
-  auto socket = testing::ConnectUnix(socket_path);
+  auto socket = ConnectUnix(socket_path);
   if (!socket) return Forward(socket);
   return BareProbe(std::move(*socket), clock);
 }

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
-#include "tests/support/unix_socket.h"
+#include "base/unix_socket.h"
 #include "tests/support/wait_until.h"
 
 namespace seaward::bench {
@@ -45,7 +45,7 @@ Result<SeawardProbe> SeawardProbe::Attach(const std::string& attach_socket,
 }
 
 Status SeawardProbe::Watch(const std::string& control_socket) {
-  auto socket = testing::ConnectUnix(control_socket);
+  auto socket = ConnectUnix(control_socket);
   if (!socket) return Forward(socket);
   control_ = std::move(*socket);
   constexpr std::string_view kRequest = "{\"op\":\"watch\"}\n";

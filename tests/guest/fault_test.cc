@@ -3,8 +3,8 @@
 #include <signal.h>
 
 #include "base/file_io.h"
+#include "base/unix_socket.h"
 #include "tests/guest/guarded_guest.h"
-#include "tests/support/unix_socket.h"
 
 namespace seaward::testing {
 namespace {

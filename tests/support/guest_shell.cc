@@ -7,7 +7,7 @@
 #include <cerrno>
 
 #include "base/clock.h"
-#include "tests/support/unix_socket.h"
+#include "base/unix_socket.h"
 
 namespace seaward::testing {
 namespace {

@@ -7,9 +7,9 @@
 #include <optional>
 
 #include "base/file_io.h"
+#include "base/unix_socket.h"
 #include "tests/support/child_process.h"
 #include "tests/support/temp_dir.h"
-#include "tests/support/unix_socket.h"
 #include "tests/support/wait_until.h"
 
 namespace seaward::testing {

@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "base/byte_codec.h"
+#include "base/unix_socket.h"
 
 namespace seaward::lab {
 namespace {
@@ -20,16 +19,10 @@ constexpr std::size_t kPcOffset = 8 * 32;  // in the `g` reply: x0..x30, sp, pc,
 }  // namespace
 
 Result<GdbClient> GdbClient::Connect(const std::string& path, std::chrono::milliseconds patience) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path))
-    return Fail(ErrorCode::kInvalid, "gdb socket path too long: " + path);
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd.valid() ||
-      ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0)
-    return Fail(ErrorCode::kClosed, "guest gone: gdb stub " + path, errno);
-  GdbClient client(std::move(fd), patience);
+  auto fd = ConnectUnix(path);
+  if (!fd && fd.error().sys_errno == 0) return Forward(fd);  // the path, not the machine
+  if (!fd) return Fail(ErrorCode::kClosed, "guest gone: gdb stub " + path, fd.error().sys_errno);
+  GdbClient client(std::move(*fd), patience);
   // Addresses are physical from here on: the CPUs may stand in any translation regime.
   if (auto ok = client.ExpectOk("Qqemu.PhyMemMode:1"); !ok) return Forward(ok);
   return client;

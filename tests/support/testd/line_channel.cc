@@ -4,16 +4,15 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <optional>
 
 #include "base/file_io.h"
 #include "base/unique_fd.h"
+#include "base/unix_socket.h"
 
 namespace seaward::testd {
 namespace {
@@ -158,14 +157,11 @@ Result<std::unique_ptr<LineChannel>> OpenVirtioPort(const std::string& port_name
 }
 
 Result<std::unique_ptr<LineChannel>> ListenOnUnixSocket(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path))
-    return Fail(ErrorCode::kInvalid, path + ": too long");
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  auto address = UnixAddress(path);
+  if (!address) return Forward(address);
   UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   ::unlink(path.c_str());
-  if (::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0 ||
+  if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0 ||
       ::listen(listener.get(), 1) != 0) {
     return FailErrno(errno, path);
   }

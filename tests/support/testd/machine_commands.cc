@@ -1,16 +1,14 @@
 // The commands about frames, files, ports and the machine itself.
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <thread>
 
 #include "base/clock.h"
 #include "base/file_io.h"
+#include "base/unix_socket.h"
 #include "tests/support/testd/commands.h"
 #include "tests/support/testd/frames.h"
 #include "tests/support/testd/frames_json.h"
@@ -30,19 +28,6 @@ Result<std::vector<std::byte>> BytesOf(const std::string& hex) {
     bytes.push_back(static_cast<std::byte>(std::stoul(hex.substr(at, 2), nullptr, 16)));
   }
   return bytes;
-}
-
-Result<UniqueFd> ConnectUnix(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path))
-    return Fail(ErrorCode::kInvalid, path + ": too long");
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
-    return FailErrno(errno, path);
-  }
-  return socket;
 }
 
 // Reads until a line that is a reply to `id`; other lines are stale.
