@@ -4,10 +4,18 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace seaward {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
+
+// How configurations name them.
+inline constexpr std::pair<std::string_view, LogLevel> kLogLevelWords[] = {
+    {"debug", LogLevel::kDebug},
+    {"info", LogLevel::kInfo},
+    {"warning", LogLevel::kWarning},
+    {"error", LogLevel::kError}};
 
 struct LogField {
   std::string_view key;

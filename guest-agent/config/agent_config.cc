@@ -6,11 +6,6 @@ namespace {
 using std::chrono::milliseconds;
 using yaml::MapReader;
 
-constexpr std::pair<std::string_view, LogLevel> kLogLevelWords[] = {{"debug", LogLevel::kDebug},
-                                                                    {"info", LogLevel::kInfo},
-                                                                    {"warning", LogLevel::kWarning},
-                                                                    {"error", LogLevel::kError}};
-
 BudgetConfig ReadBudget(MapReader map) {
   BudgetConfig budget;
   budget.max_mib = map.Integer("max_mib", 256, {0, 1 << 20}).value;

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "host-notifier/loop/loop_fixture.h"
+
 namespace seaward {
 namespace {
 
@@ -46,19 +48,9 @@ class Recorder final : public ChannelListener {
   std::vector<std::string> calls;
 };
 
-class ChannelLinkTest : public ::testing::Test {
+class ChannelLinkTest : public LoopTest {
  protected:
-  template <class Condition>
-  void RunUntil(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    while (!condition() && std::chrono::steady_clock::now() < deadline) {
-      loop_.restart();
-      loop_.run_one_for(std::chrono::seconds(1));
-    }
-    ASSERT_TRUE(condition());
-  }
   using Names = std::vector<std::string>;
-  boost::asio::io_context loop_;
   FakeOpener opener_;
   Recorder user_;
   ChannelLink link_{

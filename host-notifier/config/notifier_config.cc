@@ -19,11 +19,6 @@ constexpr std::pair<std::string_view, HostRetire> kHostRetireWords[] = {
     {"after_verdict", HostRetire::kAfterVerdict},
     {"at_end", HostRetire::kAtEnd},
     {"off", HostRetire::kOff}};
-constexpr std::pair<std::string_view, LogLevel> kLogLevelWords[] = {{"debug", LogLevel::kDebug},
-                                                                    {"info", LogLevel::kInfo},
-                                                                    {"warning", LogLevel::kWarning},
-                                                                    {"error", LogLevel::kError}};
-
 // Below 64 KiB virtio-serial and libvirt streams take everything without blocking anybody; one
 // frame of the protocol must fit (protocol/spec.md).
 constexpr std::uint64_t kMinOutstandingBytes = 4096 + 28;

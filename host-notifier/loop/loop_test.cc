@@ -6,25 +6,12 @@
 #include <unistd.h>
 
 #include "host-notifier/loop/fd_watch.h"
+#include "host-notifier/loop/loop_fixture.h"
 #include "host-notifier/loop/loop_timer.h"
 #include "host-notifier/loop/process_watch.h"
 
 namespace seaward {
 namespace {
-
-class LoopTest : public ::testing::Test {
- protected:
-  template <class Condition>
-  void RunUntil(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    while (!condition() && std::chrono::steady_clock::now() < deadline) {
-      loop_.restart();
-      loop_.run_one_for(std::chrono::seconds(1));
-    }
-    ASSERT_TRUE(condition());
-  }
-  boost::asio::io_context loop_;
-};
 
 TEST_F(LoopTest, TimerDestroyedAfterItExpiredStaysSilent) {
   bool called = false;

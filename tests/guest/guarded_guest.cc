@@ -82,7 +82,10 @@ Result<TcgGuest*> GuestBench::Control() {
 }
 
 void GuardedGuest::SetUp() {
-  auto machines = bench->Guarded();
+  UseMachines(bench->Guarded());
+}
+
+void GuardedGuest::UseMachines(Result<GuestBench::Machines> machines) {
   ASSERT_TRUE(machines.has_value()) << machines.error().Text();
   guest_ = &machines->guest;
   host_ = &machines->host;

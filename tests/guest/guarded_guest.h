@@ -58,6 +58,8 @@ class GuardedGuest : public ::testing::Test {
 
   void SetUp() override;
   void TearDown() override;  // ends the case's victims
+  // For SetUp: a fatal failure when they did not come up.
+  void UseMachines(Result<GuestBench::Machines> machines);
   TcgGuest& guest() { return *guest_; }
   NotifierHost& host() { return *host_; }
 

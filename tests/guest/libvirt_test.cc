@@ -8,12 +8,7 @@ namespace {
 
 class GuestOfLibvirt : public GuardedGuest {
  protected:
-  void SetUp() override {
-    auto machines = bench->GuardedThroughLibvirt();
-    ASSERT_TRUE(machines.has_value()) << machines.error().Text();
-    guest_ = &machines->guest;
-    host_ = &machines->host;
-  }
+  void SetUp() override { UseMachines(bench->GuardedThroughLibvirt()); }
   void ReportAndExpectRetired() {
     const GuestPhysAddr page = FreePage();
     Status reported;

@@ -64,10 +64,7 @@ class StreamEnd final : public DomainListener, public ChannelListener {
 class GuestBehindAStream : public GuardedGuest {
  protected:
   void SetUp() override {
-    auto machines = bench->GuardedThroughLibvirt();
-    ASSERT_TRUE(machines.has_value()) << machines.error().Text();
-    guest_ = &machines->guest;
-    host_ = &machines->host;
+    ASSERT_NO_FATAL_FAILURE(UseMachines(bench->GuardedThroughLibvirt()));
     host_->StopNotifier();  // one host end at a time
   }
   void TearDown() override {
