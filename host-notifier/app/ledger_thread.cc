@@ -65,6 +65,7 @@ struct LedgerThread::State : std::enable_shared_from_this<State> {
 
   // The ledger thread only.
   bool healthy = true;
+  bool last_chance = false;  // the write at hand was begun while stopping: not tried again
   std::chrono::milliseconds wait{0};
   std::thread thread;
 };
@@ -134,6 +135,7 @@ bool LedgerThread::State::Next(Task& task, Kind& kind) {
     const bool due = !not_before || stopping || clock.Now() >= *not_before;
     if (!writes.empty() && due) {
       kind = Kind::kWrite;
+      last_chance = stopping;
       task = std::move(writes.front());
       writes.pop_front();
       return true;
@@ -160,7 +162,7 @@ void LedgerThread::State::DoWrite(Task task) {
   }
   wait = wait.count() == 0 ? options.retry_first : std::min(wait * 2, options.retry_longest);
   const std::lock_guard lock(mutex);
-  if (stopping) return writes.clear();
+  if (last_chance) return writes.clear();
   writes.push_front(std::move(task));
   not_before = clock.Now() + wait;
 }
