@@ -159,7 +159,7 @@ RingEvent RingConsumer::CopyOut(RingRecord& record, RingToken token) {
   const auto now_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
   const unsigned page_shift = attributes & 0xff;
   const unsigned injection = attributes >> 8;
-  const bool known_injection = injection <= static_cast<unsigned>(vmm::Injection::kVmm);
+  const bool known_injection = injection <= static_cast<unsigned>(vmm::kLastInjection);
   if (when > now_ns || count == 0 || page_shift > kLargestPageShift || !known_injection)
     ++malformed_;
   event.when = when > now_ns ? now : MonoTime(std::chrono::nanoseconds(when));

@@ -8,9 +8,10 @@
 namespace seaward::vmm {
 
 enum class InjectMode : std::uint8_t {
-  kAuto,  // what serves the guest best; today the same as kKvm
-  kKvm,   // KVM_SET_VCPU_EVENTS with ext_dabt_pending
-  kNone,  // nothing: the VMM deals with the exit
+  kAuto,   // kKvm where it is exact, kExact otherwise
+  kKvm,    // KVM_SET_VCPU_EVENTS with ext_dabt_pending
+  kExact,  // the registers written as the CPU would have; kKvm where that is refused
+  kNone,   // nothing: the VMM deals with the exit
 };
 
 // Whether a guest that gets KVM's ext_dabt_pending sees what the CPU would have shown it. KVM
@@ -18,6 +19,10 @@ enum class InjectMode : std::uint8_t {
 // (arch/arm64/kvm/inject_fault.c), so everything else arrives changed.
 bool KvmInjectsExactly(std::uint64_t esr);
 
-Injection DecideInjection(InjectMode mode, std::uint64_t esr);
+// Whether the registers are to be read for an exact entry before DecideInjection is asked.
+bool WantsExactEntry(InjectMode mode, std::uint64_t esr);
+
+// `exact_possible`: such an entry was worked out.
+Injection DecideInjection(InjectMode mode, std::uint64_t esr, bool exact_possible);
 
 }  // namespace seaward::vmm

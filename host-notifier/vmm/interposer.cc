@@ -3,6 +3,16 @@
 #include "host-notifier/vmm/kvm_abi.h"
 
 namespace seaward::vmm {
+namespace {
+
+VcpuKind KindOf(const kvm::ArmVcpuInit& init) {
+  const auto has = [&](unsigned feature) { return (init.features[0] >> feature & 1) != 0; };
+  if (has(kvm::kFeatureEl1Is32Bit)) return VcpuKind::kAArch32El1;
+  return has(kvm::kFeatureHasEl2) ? VcpuKind::kNested : VcpuKind::kAArch64;
+}
+
+}  // namespace
+
 Interposer::Interposer(KvmCalls& calls, ExitSinkFactory& sinks, InjectMode mode)
     : calls_(calls), sinks_(sinks), mode_(mode) {}
 
@@ -22,6 +32,8 @@ int Interposer::Ioctl(int fd, std::uint32_t request, void* argument) noexcept {
       return CreateVm(fd, argument);
     case kvm::kCreateVcpu:
       return CreateVcpu(fd, argument);
+    case kvm::kVcpuInit:
+      return InitVcpu(fd, argument);
     case kvm::kEnableCap:
       return EnableCap(fd, argument);
     case kvm::kSetUserMemoryRegion:
@@ -104,6 +116,15 @@ int Interposer::CreateVcpu(int vm_fd, void* argument) noexcept {
   return vcpu_fd;
 }
 
+int Interposer::InitVcpu(int fd, void* argument) noexcept {
+  const int result = calls_.Ioctl(fd, kvm::kVcpuInit, argument);
+  if (result != 0 || argument == nullptr) return result;
+  // No lock: KVM lets nobody initialise a vCPU while it runs.
+  Vcpu* vcpu = VcpuOf(fd, Unknown::kIsIdentified);
+  if (vcpu != nullptr) vcpu->kind = KindOf(*static_cast<const kvm::ArmVcpuInit*>(argument));
+  return result;
+}
+
 // The VM behind a descriptor; one that came by dup is adopted. Nothing when it is no VM.
 std::shared_ptr<Interposer::Vm> Interposer::VmOf(int vm_fd) {
   const std::lock_guard lock(mutex_);
@@ -140,7 +161,12 @@ void Interposer::Remember(int vcpu_fd, std::uint32_t index, std::shared_ptr<Vm> 
   Vcpu* vcpu = slot.load(std::memory_order_relaxed);  // written under the lock only
   if (vcpu == nullptr) vcpu = new Vcpu;
   if (vcpu->run != nullptr) calls_.UnmapRun(vcpu->run);
-  *vcpu = Vcpu{.index = index, .vm = std::move(vm), .run = nullptr, .guard = {}, .exits = 0};
+  *vcpu = Vcpu{.index = index,
+               .kind = VcpuKind::kUnknown,
+               .vm = std::move(vm),
+               .run = nullptr,
+               .guard = {},
+               .exits = 0};
   slot.store(vcpu, std::memory_order_release);  // with its content
 }
 

@@ -16,6 +16,7 @@
 #include <memory>
 #include <mutex>
 
+#include "host-notifier/vmm/exact_injection.h"
 #include "host-notifier/vmm/injection.h"
 #include "host-notifier/vmm/keep_errno.h"
 #include "host-notifier/vmm/kvm_calls.h"
@@ -50,6 +51,7 @@ class Interposer {
   };
   struct Vcpu {
     std::uint32_t index = 0;
+    VcpuKind kind = VcpuKind::kUnknown;
     std::shared_ptr<Vm> vm;
     kvm_run* run = nullptr;  // mapped at the first KVM_RUN: earlier would pin a scratch VM
     LoopGuard guard;
@@ -60,6 +62,7 @@ class Interposer {
   int CreateVcpu(int vm_fd, void* argument) noexcept;
   int EnableCap(int fd, void* argument) noexcept;
   int SetMemory(int vm_fd, std::uint32_t request, void* argument) noexcept;
+  int InitVcpu(int fd, void* argument) noexcept;
   int Run(int fd, void* argument) noexcept;
 
   // What follows a call that KVM has already carried out: errno stays, nothing is thrown.
@@ -75,7 +78,8 @@ class Interposer {
   Vcpu* VcpuOf(int fd, Unknown unknown) noexcept;
   bool GetReady(Vcpu& vcpu, int fd) noexcept;
   bool Answer(Vcpu& vcpu, int fd) noexcept;
-  bool Inject(int fd) noexcept;
+  SeaExit ExitOf(const Vcpu& vcpu) noexcept;
+  int Inject(int fd, const std::optional<ExactEntry>& entry) noexcept;
   void SayExit(Vcpu& vcpu, const SeaExit& exit, int inject_errno) noexcept;
 
   KvmCalls& calls_;

@@ -23,6 +23,8 @@ const char* ToText(Injection injection) {
       return "kvm_inexact";
     case Injection::kVmm:
       return "vmm";
+    case Injection::kExact:
+      return "exact";
   }
   return "none";
 }
@@ -75,9 +77,7 @@ bool Interposer::GetReady(Vcpu& vcpu, int fd) noexcept {
   return vcpu.run != nullptr;
 }
 
-// True when the guest is to be entered again, false when the VMM is to see the exit.
-bool Interposer::Answer(Vcpu& vcpu, int fd) noexcept {
-  const KeepErrno keep;
+SeaExit Interposer::ExitOf(const Vcpu& vcpu) noexcept {
   const kvm::ArmSea sea = kvm::ReadArmSea(*vcpu.run);
   SeaExit exit;
   exit.when = calls_.Now();
@@ -87,29 +87,45 @@ bool Interposer::Answer(Vcpu& vcpu, int fd) noexcept {
   exit.gpa = GuestPhysAddr{sea.gpa};
   if ((sea.flags & kSeaFlagGpaValid) != 0)
     exit.hva = vcpu.vm->memory.Find(exit.gpa).value_or(HostVirtAddr{});
+  return exit;
+}
+
+// True when the guest is to be entered again, false when the VMM is to see the exit.
+bool Interposer::Answer(Vcpu& vcpu, int fd) noexcept {
+  const KeepErrno keep;
+  SeaExit exit = ExitOf(vcpu);
   const bool observe = vcpu.vm->vmm_handles.load(std::memory_order_relaxed);
-  exit.injection = observe ? Injection::kVmm : DecideInjection(mode_, sea.esr);
+  std::optional<ExactEntry> entry;
+  if (!observe && WantsExactEntry(mode_, exit.esr))
+    entry = PlanExactEntry(VcpuRegisters(calls_, fd), vcpu.kind, exit);
+  exit.injection = observe ? Injection::kVmm : DecideInjection(mode_, exit.esr, entry.has_value());
   ExitSink* sink = vcpu.vm->sink.load(std::memory_order_acquire);
   // First of all: the agent can be on its way to the page while the guest takes the abort.
   if (sink != nullptr) sink->Publish(vcpu.index, exit);
-  int inject_errno = 0;
-  if (!observe && !Inject(fd)) inject_errno = errno;
+  const int inject_errno = observe ? 0 : Inject(fd, entry);
   if (sink != nullptr && inject_errno != 0) sink->CountFailedInjection(vcpu.index);
   SayExit(vcpu, exit, inject_errno);
   if (observe) return false;
-  const auto rest = vcpu.guard.AfterFault(exit);
+  const bool bad_handler = entry && entry->after.handler_is_bad;
+  const auto rest = bad_handler ? vcpu.guard.AfterBadHandler() : vcpu.guard.AfterFault(exit);
   if (rest.count() == 0) return true;
   if (sink != nullptr) sink->CountRest(vcpu.index);
   calls_.Rest(rest);
   return true;
 }
 
-bool Interposer::Inject(int fd) noexcept {
+// 0, or why the guest was not told, or not in the way that was planned.
+int Interposer::Inject(int fd, const std::optional<ExactEntry>& entry) noexcept {
+  int refused = 0;
+  if (entry) {
+    if (WriteExactEntry(VcpuRegisters(calls_, fd), *entry)) return 0;
+    refused = errno;
+  }
   // Only what is set here is made pending; KVM leaves an SError that is pending already alone
   // (api.rst, KVM_SET_VCPU_EVENTS).
   kvm::ArmVcpuEvents events{};
   events.ext_dabt_pending = 1;
-  return calls_.Ioctl(fd, kvm::kSetVcpuEvents, &events) == 0;
+  return calls_.Ioctl(fd, kvm::kSetVcpuEvents, &events) == 0 ? refused : errno;
 }
 
 void Interposer::SayExit(Vcpu& vcpu, const SeaExit& exit, int inject_errno) noexcept {

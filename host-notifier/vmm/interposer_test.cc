@@ -2,59 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include "host-notifier/vmm/kvm_double_fixture.h"
 #include "host-notifier/vmm/preload_environment.h"
+#include "host-notifier/vmm/vmm_fixture.h"
 
 namespace seaward::vmm {
 namespace {
 
-constexpr int kKvmFd = 3;
-constexpr std::uint64_t kGuestRam = 0x40000000;
-constexpr std::uint64_t kHostRam = 0x7f1200000000;
-
-// A VMM as QEMU is one: every call goes through the interposer.
-class Vmm : public testing::Test {
- protected:
-  void Load(InjectMode mode = InjectMode::kAuto) {
-    interposer_ = std::make_unique<Interposer>(kvm_, sinks_, mode);
-  }
-  int CreateVm(int fd) {
-    kvm_.next_fd_ = fd;
-    return interposer_->Ioctl(kKvmFd, kvm::kCreateVm, nullptr);
-  }
-  int CreateVcpu(int vm, std::uintptr_t index, int fd) {
-    kvm_.next_fd_ = fd;
-    return interposer_->Ioctl(vm, kvm::kCreateVcpu, reinterpret_cast<void*>(index));
-  }
-  int GiveMemory(int vm, std::uint64_t length = 0x10000000) {
-    kvm::MemoryRegion region{.slot = 0,
-                             .flags = 0,
-                             .guest_phys_addr = kGuestRam,
-                             .memory_size = length,
-                             .userspace_addr = kHostRam};
-    return interposer_->Ioctl(vm, kvm::kSetUserMemoryRegion, &region);
-  }
-  int EnableSeaItself(int vm) {
-    kvm_enable_cap cap{};
-    cap.cap = kvm::kCapArmSeaToUser;
-    return interposer_->Ioctl(vm, kvm::kEnableCap, &cap);
-  }
-  int Run(int vcpu) { return interposer_->Ioctl(vcpu, kvm::kRun, nullptr); }
-  // A running VM on descriptors 10 (VM) and 11 (vCPU 0).
-  void StartVm(InjectMode mode = InjectMode::kAuto) {
-    Load(mode);
-    CreateVm(10);
-    CreateVcpu(10, 0, 11);
-    GiveMemory(10);
-  }
-  SinkRecord& sink() { return sinks_.record_; }
-
-  KvmDouble kvm_;
-  RecordingSinks sinks_;
-  std::unique_ptr<Interposer> interposer_;
-};
-
-TEST_F(Vmm, NeverSeesAnExitThatWasAnswered) {
+TEST_F(InterposedVmm, NeverSeesAnExitThatWasAnswered) {
   StartVm();
   kvm_.steps_ = {SeaAt(kGuestRam + 0x8048000), RunStep{}};
   errno = 77;
@@ -75,7 +29,7 @@ TEST_F(Vmm, NeverSeesAnExitThatWasAnswered) {
   EXPECT_EQ(exit.when, kvm_.Now());
 }
 
-TEST_F(Vmm, IsInterruptedAtOnceWhenItWantsItsThreadBack) {
+TEST_F(InterposedVmm, IsInterruptedAtOnceWhenItWantsItsThreadBack) {
   StartVm();
   kvm_.steps_ = {SeaAt(kGuestRam), RunStep{.result = -1, .error = EINTR}};
   EXPECT_EQ(Run(11), -1);
@@ -83,7 +37,7 @@ TEST_F(Vmm, IsInterruptedAtOnceWhenItWantsItsThreadBack) {
   EXPECT_EQ(kvm_.injected_.size(), 1u);
 }
 
-TEST_F(Vmm, GetsResultsAndErrnoOfItsOwnCallsUnchanged) {
+TEST_F(InterposedVmm, GetsResultsAndErrnoOfItsOwnCallsUnchanged) {
   StartVm();
   kvm_.other_result_ = -1;
   kvm_.other_error_ = ENOTTY;
@@ -92,7 +46,7 @@ TEST_F(Vmm, GetsResultsAndErrnoOfItsOwnCallsUnchanged) {
   EXPECT_EQ(kvm_.others_.back().second, std::uint32_t{KVM_CHECK_EXTENSION});
 }
 
-TEST_F(Vmm, ProbesWithScratchVmsThatNobodyHearsOf) {
+TEST_F(InterposedVmm, ProbesWithScratchVmsThatNobodyHearsOf) {
   Load();
   CreateVm(10);
   CreateVcpu(10, 0, 11);
@@ -101,7 +55,7 @@ TEST_F(Vmm, ProbesWithScratchVmsThatNobodyHearsOf) {
   EXPECT_TRUE(kvm_.mapped_.empty());  // or the closed scratch VM could not die
 }
 
-TEST_F(Vmm, ReusesDescriptorsOfClosedVms) {
+TEST_F(InterposedVmm, ReusesDescriptorsOfClosedVms) {
   StartVm();
   Run(11);
   EXPECT_EQ(kvm_.mapped_, std::set<int>{11});
@@ -120,7 +74,7 @@ TEST_F(Vmm, ReusesDescriptorsOfClosedVms) {
   EXPECT_EQ(sink().closed, 1);
 }
 
-TEST_F(Vmm, IsOnlyObservedWhenItEnablesTheCapabilityItself) {
+TEST_F(InterposedVmm, IsOnlyObservedWhenItEnablesTheCapabilityItself) {
   StartVm();
   EXPECT_EQ(EnableSeaItself(10), 0);
   kvm_.steps_ = {SeaAt(kGuestRam)};
@@ -132,7 +86,7 @@ TEST_F(Vmm, IsOnlyObservedWhenItEnablesTheCapabilityItself) {
   EXPECT_EQ(sink().exits[0].second.injection, Injection::kVmm);
 }
 
-TEST_F(Vmm, RunsUntouchedWithoutTheCapability) {
+TEST_F(InterposedVmm, RunsUntouchedWithoutTheCapability) {
   kvm_.has_capability_ = false;
   errno = 0;
   StartVm();
@@ -145,7 +99,7 @@ TEST_F(Vmm, RunsUntouchedWithoutTheCapability) {
   EXPECT_EQ(kvm_.lines_.size(), 1u);
 }
 
-TEST_F(Vmm, IsLeftAloneInModeNone) {
+TEST_F(InterposedVmm, IsLeftAloneInModeNone) {
   StartVm(InjectMode::kNone);
   EXPECT_TRUE(kvm_.enabled_.empty());
   EXPECT_EQ(sink().opened, 0);
@@ -156,7 +110,7 @@ TEST_F(Vmm, IsLeftAloneInModeNone) {
   EXPECT_TRUE(kvm_.injected_.empty());
 }
 
-TEST_F(Vmm, RunsVcpusThatCameByDup) {
+TEST_F(InterposedVmm, RunsVcpusThatCameByDup) {
   StartVm();
   kvm_.identities_[20] = {.kind = FdIdentity::Kind::kVcpu, .vcpu = 3};
   kvm_.steps_ = {SeaAt(kGuestRam), RunStep{}, SeaAt(kGuestRam), RunStep{}};
@@ -167,7 +121,7 @@ TEST_F(Vmm, RunsVcpusThatCameByDup) {
   EXPECT_EQ(kvm_.identified_, 1);  // looked up once
 }
 
-TEST_F(Vmm, KeepsRunningDescriptorsThatAreNoVcpus) {
+TEST_F(InterposedVmm, KeepsRunningDescriptorsThatAreNoVcpus) {
   StartVm();
   kvm_.steps_ = {RunStep{.result = -1, .error = EBADF}, RunStep{.result = -1, .error = EBADF}};
   EXPECT_EQ(Run(30), -1);
@@ -175,7 +129,7 @@ TEST_F(Vmm, KeepsRunningDescriptorsThatAreNoVcpus) {
   EXPECT_EQ(errno, EBADF);
 }
 
-TEST_F(Vmm, CountsAnInjectionThatKvmRefuses) {
+TEST_F(InterposedVmm, CountsAnInjectionThatKvmRefuses) {
   StartVm();
   kvm_.inject_error_ = EPERM;
   kvm_.steps_ = {SeaAt(kGuestRam), RunStep{}};
@@ -183,7 +137,7 @@ TEST_F(Vmm, CountsAnInjectionThatKvmRefuses) {
   EXPECT_EQ(sink().failed_injections, 1);
 }
 
-TEST_F(Vmm, SlowsDownAVcpuThatFaultsForEver) {
+TEST_F(InterposedVmm, SlowsDownAVcpuThatFaultsForEver) {
   StartVm();
   constexpr int kFaults = 1000;
   for (int i = 0; i < kFaults; ++i) kvm_.steps_.push_back(SeaAt(kGuestRam));
@@ -194,7 +148,7 @@ TEST_F(Vmm, SlowsDownAVcpuThatFaultsForEver) {
   EXPECT_LT(kvm_.lines_.size(), 30u);
 }
 
-TEST_F(Vmm, KnowsNoHostAddressOfWhatIsNoMemory) {
+TEST_F(InterposedVmm, KnowsNoHostAddressOfWhatIsNoMemory) {
   StartVm();
   RunStep unlocated = SeaAt(0, 0x92000610);
   unlocated.sea.flags = 0;
@@ -206,7 +160,7 @@ TEST_F(Vmm, KnowsNoHostAddressOfWhatIsNoMemory) {
   EXPECT_EQ(sink().exits[1].second.injection, Injection::kKvmInexact);
 }
 
-TEST_F(Vmm, FollowsMemoryThatMoves) {
+TEST_F(InterposedVmm, FollowsMemoryThatMoves) {
   StartVm();
   GiveMemory(10, 0);
   kvm_.steps_ = {SeaAt(kGuestRam)};
@@ -214,7 +168,7 @@ TEST_F(Vmm, FollowsMemoryThatMoves) {
   EXPECT_EQ(sink().exits.at(0).second.hva.value, 0u);
 }
 
-TEST_F(Vmm, RunsOnWhenNoRingCanBeMade) {
+TEST_F(InterposedVmm, RunsOnWhenNoRingCanBeMade) {
   sinks_.fails_ = true;
   StartVm();
   GiveMemory(10);
@@ -242,6 +196,8 @@ TEST(PreloadEnvironment, SaysWhatItDidNotUnderstand) {
   EXPECT_EQ(set.inject, InjectMode::kNone);
   EXPECT_FALSE(set.Says(LogLevel::kError));
   EXPECT_TRUE(set.complaints.empty());
+  EXPECT_EQ(read({{"SEAWARD_INJECT", "kvm"}}).inject, InjectMode::kKvm);
+  EXPECT_EQ(read({{"SEAWARD_INJECT", "exact"}}).inject, InjectMode::kExact);
   const auto wrong = read({{"SEAWARD_INJECT", "yes"}, {"SEAWARD_LOG", "loud"}});
   EXPECT_EQ(wrong.complaints.size(), 2u);
   EXPECT_EQ(wrong.inject, InjectMode::kAuto);

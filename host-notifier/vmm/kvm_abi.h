@@ -36,6 +36,15 @@ struct ArmVcpuEvents {
 };
 static_assert(sizeof(ArmVcpuEvents) == 64);
 
+// struct kvm_vcpu_init of arm64, and two of its feature numbers.
+struct ArmVcpuInit {
+  std::uint32_t target;
+  std::uint32_t features[7];
+};
+static_assert(sizeof(ArmVcpuInit) == 32);
+inline constexpr unsigned kFeatureEl1Is32Bit = 1;  // KVM_ARM_VCPU_EL1_32BIT
+inline constexpr unsigned kFeatureHasEl2 = 7;      // KVM_ARM_VCPU_HAS_EL2
+
 // Both memory region structures start like this; the second ends with more.
 struct MemoryRegion {
   std::uint32_t slot;
@@ -58,6 +67,9 @@ inline constexpr std::uint32_t kEnableCap = KVM_ENABLE_CAP;
 inline constexpr std::uint32_t kSetUserMemoryRegion = KVM_SET_USER_MEMORY_REGION;
 inline constexpr std::uint32_t kSetUserMemoryRegion2 = _IOW(KVMIO, 0x49, MemoryRegion2);
 inline constexpr std::uint32_t kSetVcpuEvents = _IOW(KVMIO, 0xa0, ArmVcpuEvents);
+inline constexpr std::uint32_t kGetOneReg = KVM_GET_ONE_REG;
+inline constexpr std::uint32_t kSetOneReg = KVM_SET_ONE_REG;
+inline constexpr std::uint32_t kVcpuInit = _IOW(KVMIO, 0xae, ArmVcpuInit);
 #ifdef KVM_SET_USER_MEMORY_REGION2
 static_assert(KVM_SET_USER_MEMORY_REGION2 == kSetUserMemoryRegion2);
 #endif

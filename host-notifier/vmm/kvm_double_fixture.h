@@ -14,6 +14,7 @@
 
 #include "host-notifier/vmm/interposer.h"
 #include "host-notifier/vmm/kvm_abi.h"
+#include "host-notifier/vmm/vcpu_registers.h"
 
 namespace seaward::vmm {
 
@@ -45,6 +46,12 @@ class KvmDouble final : public KvmCalls {
         return SetEvents(fd, *static_cast<const kvm::ArmVcpuEvents*>(argument));
       case kvm::kRun:
         return Run(fd);
+      case kvm::kGetOneReg:
+        return GetRegister(fd, *static_cast<const kvm_one_reg*>(argument));
+      case kvm::kSetOneReg:
+        return SetRegister(fd, *static_cast<const kvm_one_reg*>(argument));
+      case kvm::kVcpuInit:
+        return 0;
       default:
         others_.push_back({fd, request});
         errno = other_error_;
@@ -75,6 +82,8 @@ class KvmDouble final : public KvmCalls {
   int other_error_ = 0;
   std::deque<RunStep> steps_;  // for KVM_RUN, in order; an MMIO exit when empty
   std::map<int, FdIdentity> identities_;
+  std::map<RegisterId, std::uint64_t> registers_;  // of every vCPU; others do not exist
+  std::set<RegisterId> unwritable_;
 
   std::vector<int> enabled_;   // VM descriptors
   std::vector<int> injected_;  // vCPU descriptors
@@ -84,6 +93,7 @@ class KvmDouble final : public KvmCalls {
   std::set<int> mapped_;
   std::map<int, kvm_run> pages_;
   int runs_ = 0;
+  int register_reads_ = 0;
   int identified_ = 0;
 
  private:
@@ -101,6 +111,25 @@ class KvmDouble final : public KvmCalls {
       return -1;
     }
     if (events.ext_dabt_pending == 1 && events.serror_pending == 0) injected_.push_back(fd);
+    return 0;
+  }
+  int GetRegister(int, const kvm_one_reg& request) {
+    ++register_reads_;
+    const auto found = registers_.find(RegisterId{request.id});
+    if (found == registers_.end()) {
+      errno = ENOENT;
+      return -1;
+    }
+    std::memcpy(reinterpret_cast<void*>(request.addr), &found->second, sizeof found->second);
+    return 0;
+  }
+  int SetRegister(int, const kvm_one_reg& request) {
+    const RegisterId id{request.id};
+    if (!registers_.contains(id) || unwritable_.contains(id)) {
+      errno = EINVAL;
+      return -1;
+    }
+    std::memcpy(&registers_[id], reinterpret_cast<const void*>(request.addr), 8);
     return 0;
   }
   int Run(int fd) {

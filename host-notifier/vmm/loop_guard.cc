@@ -15,6 +15,15 @@ std::chrono::milliseconds LoopGuard::AfterFault(const SeaExit& exit) {
     return std::chrono::milliseconds(0);
   }
   ++repeats_;
+  return Pause();
+}
+
+std::chrono::milliseconds LoopGuard::AfterBadHandler() {
+  repeats_ = std::max(repeats_ + 1, kFreeRepeats);
+  return Pause();
+}
+
+std::chrono::milliseconds LoopGuard::Pause() const {
   if (repeats_ < kFreeRepeats) return std::chrono::milliseconds(0);
   const std::uint32_t doublings = std::min(repeats_ - kFreeRepeats, 7u);
   return std::min(kFirstPause * (1 << doublings), kLongestPause);

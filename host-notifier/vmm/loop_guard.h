@@ -23,6 +23,10 @@ class LoopGuard {
   // How long this vCPU is to rest before it enters the guest again; 0 nearly always.
   std::chrono::milliseconds AfterFault(const SeaExit& exit);
 
+  // The same for a guest whose abort handler itself lies in bad memory: it cannot get anywhere, so
+  // that no repeat is free.
+  std::chrono::milliseconds AfterBadHandler();
+
   // KVM_RUN returned for another reason: the guest gets on.
   void Progress() { repeats_ = 0; }
 
@@ -32,6 +36,8 @@ class LoopGuard {
     std::uint64_t esr = 0;
     bool operator==(const Place&) const = default;
   };
+  std::chrono::milliseconds Pause() const;
+
   // Vectors that fault while they handle a fault alternate between two pages; four is generous.
   std::array<Place, 4> recent_;
   std::size_t oldest_ = 0;

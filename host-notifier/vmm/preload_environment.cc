@@ -12,10 +12,13 @@ void ReadInject(const std::string& text, PreloadEnvironment& out) {
     out.inject = InjectMode::kAuto;
   } else if (text == "kvm") {
     out.inject = InjectMode::kKvm;
+  } else if (text == "exact") {
+    out.inject = InjectMode::kExact;
   } else if (text == "none") {
     out.inject = InjectMode::kNone;
   } else {
-    out.complaints.push_back("SEAWARD_INJECT='" + text + "' is not auto, kvm or none: auto holds");
+    out.complaints.push_back("SEAWARD_INJECT='" + text +
+                             "' is not auto, kvm, exact or none: auto holds");
   }
 }
 

@@ -13,7 +13,7 @@ namespace seaward::vmm {
 
 struct PreloadEnvironment {
   std::string attach_socket;              // SEAWARD_ATTACH_SOCKET
-  InjectMode inject = InjectMode::kAuto;  // SEAWARD_INJECT = auto | kvm | none
+  InjectMode inject = InjectMode::kAuto;  // SEAWARD_INJECT = auto | kvm | exact | none
   bool silent = false;                    // SEAWARD_LOG = off | error | info | debug
   LogLevel threshold = LogLevel::kInfo;
   std::vector<std::string> complaints;  // values that were not understood; defaults hold

@@ -15,7 +15,10 @@ enum class Injection : std::uint8_t {
   kKvm = 1,         // ext_dabt_pending, and the guest sees exactly what the CPU would have shown
   kKvmInexact = 2,  // ext_dabt_pending, but the guest's ESR or FAR differs from the hardware's
   kVmm = 3,         // left to the VMM, which handles the exit itself
+  kExact = 4,       // the registers written as the CPU would have written them
 };
+
+inline constexpr Injection kLastInjection = Injection::kExact;
 
 // kvm_run.arm_sea.flags: `gpa` holds an address.
 inline constexpr std::uint64_t kSeaFlagGpaValid = 1;

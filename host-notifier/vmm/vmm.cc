@@ -22,6 +22,7 @@ static_assert(SEAWARD_EXIT_GPA_VALID == vmm::kSeaFlagGpaValid);
 static_assert(SEAWARD_INJECTED_KVM == static_cast<int>(vmm::Injection::kKvm));
 static_assert(SEAWARD_INJECTED_KVM_INEXACT == static_cast<int>(vmm::Injection::kKvmInexact));
 static_assert(SEAWARD_LEFT_TO_VMM == static_cast<int>(vmm::Injection::kVmm));
+static_assert(SEAWARD_INJECTED_EXACT == static_cast<int>(vmm::Injection::kExact));
 
 int PublicLevel(seaward::LogLevel level) {
   switch (level) {
@@ -66,7 +67,7 @@ vmm::SeaExit SeaExitOf(const seaward_exit& exit) {
   out.hva = seaward::HostVirtAddr{exit.hva};
   if (std::has_single_bit(exit.backing_page_size))
     out.page_shift = static_cast<std::uint8_t>(std::countr_zero(exit.backing_page_size));
-  out.injection = exit.injection <= SEAWARD_LEFT_TO_VMM
+  out.injection = exit.injection <= static_cast<std::uint32_t>(vmm::kLastInjection)
                       ? static_cast<vmm::Injection>(exit.injection)
                       : vmm::Injection::kNone;
   return out;
@@ -133,7 +134,7 @@ int seaward_exit_from_kvm_run(const void* kvm_run, seaward_exit* exit) {
 
 int seaward_decide_injection(const seaward_exit* exit, int mode) {
   if (exit == nullptr || mode == SEAWARD_INJECT_NONE) return SEAWARD_LEFT_TO_VMM;
-  return static_cast<int>(vmm::DecideInjection(vmm::InjectMode::kAuto, exit->esr));
+  return static_cast<int>(vmm::DecideInjection(vmm::InjectMode::kKvm, exit->esr, false));
 }
 
 int seaward_get_status(const seaward_vmm* vm, seaward_status* status) {

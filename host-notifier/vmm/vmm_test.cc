@@ -6,30 +6,10 @@
 #include <cerrno>
 
 #include "host-notifier/vmm/attach_message.h"
-#include "host-notifier/vmm/injection.h"
 #include "host-notifier/vmm/kvm_abi.h"
 
 namespace seaward::vmm {
 namespace {
-
-TEST(Injection, IsExactOnlyForAPlainLocatedDataAbort) {
-  EXPECT_TRUE(KvmInjectsExactly(0x92000010));  // read, lower EL
-  EXPECT_TRUE(KvmInjectsExactly(0x96000010));  // same EL
-  const struct {
-    std::uint64_t esr;
-    const char* why;
-  } inexact[] = {
-      {0x92000050, "WnR"},        {0x92000110, "CM"},          {0x92000210, "EA"},
-      {0x92000410, "FnV"},        {0x92001010, "SET=2"},       {0x92001810, "SET=3"},
-      {0x92000017, "table walk"}, {0x82000010, "instruction"}, {0x92000018, "parity"},
-      {0x92000610, "FnV and EA"},
-  };
-  for (const auto& c : inexact) {
-    EXPECT_FALSE(KvmInjectsExactly(c.esr)) << c.why;
-    EXPECT_EQ(DecideInjection(InjectMode::kAuto, c.esr), Injection::kKvmInexact) << c.why;
-  }
-  EXPECT_EQ(DecideInjection(InjectMode::kNone, 0x92000010), Injection::kVmm);
-}
 
 TEST(AttachMessage, RoundTripsAndRefusesWhatItDoesNotKnow) {
   AttachRequest request{.ring_bytes = 0x123456, .claimed_vm = std::nullopt};

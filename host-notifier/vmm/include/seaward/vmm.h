@@ -39,7 +39,7 @@ extern "C" {
 #define SEAWARD_EXIT_GPA_VALID UINT64_C(1)
 
 enum seaward_inject_mode {
-  SEAWARD_INJECT_AUTO = 0, /* what serves the guest best; today the same as KVM */
+  SEAWARD_INJECT_AUTO = 0, /* what serves the guest best of what a VMM can do with one call: KVM */
   SEAWARD_INJECT_KVM = 1,  /* KVM_SET_VCPU_EVENTS, ext_dabt_pending */
   SEAWARD_INJECT_NONE = 2  /* the VMM deals with the exit by other means */
 };
@@ -48,7 +48,8 @@ enum seaward_injection {
   SEAWARD_INJECTED_NONE = 0,
   SEAWARD_INJECTED_KVM = 1,         /* exactly what the CPU would have shown the guest */
   SEAWARD_INJECTED_KVM_INEXACT = 2, /* same call, but the guest's ESR or FAR will differ */
-  SEAWARD_LEFT_TO_VMM = 3
+  SEAWARD_LEFT_TO_VMM = 3,
+  SEAWARD_INJECTED_EXACT = 4 /* the VMM writes the guest's registers as the CPU would have */
 };
 
 enum seaward_published {
