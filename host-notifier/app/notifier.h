@@ -52,6 +52,9 @@ class Notifier final : private DomainListener, private RecordObserver {
   const std::string& libvirt_error() const { return libvirt_error_; }
   const std::optional<Error>& ledger_failing() const { return ledger_failing_; }
   LedgerThread& ledger() { return ledger_; }
+  boost::asio::io_context& loop() { return loop_; }
+  // Null: the configuration says that there is none.
+  LibvirtSource* libvirt() { return libvirt_.get(); }
   const config::NotifierConfig& config() const { return config_; }
 
  private:

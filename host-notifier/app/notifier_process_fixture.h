@@ -42,14 +42,20 @@ class NotifierProcessTest : public ::testing::Test {
   static constexpr std::chrono::seconds kPatience{60};
 
   NotifierProcessTest() {
+    Configure("none");
+    std::ofstream(dir_ / "hard_offline_page");
+  }
+  // `more`: further lines of notifier.yaml.
+  void Configure(const std::string& libvirt_uri, const std::string& more = "") {
     std::ofstream(dir_ / "notifier.yaml")
         << "state_dir: " << dir_.path() << "/state\ncontrol_socket: " << dir_.path()
         << "/control.sock\nattach_socket: " << dir_.path() << "/attach.sock\nlog_level: debug\n"
         << "hard_offline_path: " << dir_.path() << "/hard_offline_page\n"
-        << "libvirt:\n  uri: none\nsession:\n  resend_initial_ms: 100\n  resend_max_ms: 500\n"
+        << "libvirt:\n  uri: " << libvirt_uri
+        << "\nsession:\n  resend_initial_ms: 100\n  resend_max_ms: 500\n"
         << "static_vms:\n  - name: web\n    uuid: " << kVm << "\n    channel: " << dir_.path()
-        << "/agent.sock\n    attach_uid: " << ::geteuid() << "\n";
-    std::ofstream(dir_ / "hard_offline_page");
+        << "/agent.sock\n    attach_uid: " << ::geteuid() << "\n"
+        << more;
   }
   ~NotifierProcessTest() override {
     seaward_detach(vmm_);

@@ -51,6 +51,8 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   const ledger::VmIdentity& identity() const { return identity_; }
   const session::Session& session() const { return session_; }
   const EventIntake::Counts& event_counts() const { return intake_->counts(); }
+  // Of the configuration; libvirt does not know it.
+  bool is_static() const { return !find_process_; }
   bool running() const { return process_.has_value(); }
   bool attached() const { return !rings_.empty(); }
   // libvirt may bring it back under the same UUID; until then nothing is left to do for it.

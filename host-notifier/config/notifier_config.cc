@@ -87,7 +87,7 @@ NotifierConfig Read(MapReader& top) {
   NotifierConfig config;
   config.state_dir = top.Path("state_dir", "/var/lib/seaward").value;
   config.control_socket = SocketPath(top, "control_socket", std::string(kDefaultControlSocket));
-  config.attach_socket = SocketPath(top, "attach_socket", "/run/seaward/attach.sock");
+  config.attach_socket = SocketPath(top, "attach_socket", std::string(kDefaultAttachSocket));
   if (config.attach_socket == config.control_socket)
     top.Refuse(top.at(), "'attach_socket' and 'control_socket' are the same path");
   config.log_level = top.Choice<LogLevel>("log_level", kLogLevelWords, LogLevel::kInfo).value;

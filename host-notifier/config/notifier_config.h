@@ -18,6 +18,7 @@ namespace seaward::config {
 
 inline constexpr std::string_view kDefaultNotifierConfigPath = "/etc/seaward/notifier.yaml";
 inline constexpr std::string_view kDefaultControlSocket = "/run/seaward/control.sock";
+inline constexpr std::string_view kDefaultAttachSocket = "/run/seaward/attach.sock";
 
 // When a frame that gave bad data is taken away from the host's allocator.
 enum class HostRetire {

@@ -16,7 +16,8 @@ using nlohmann::json;
 constexpr std::chrono::seconds kPatience{15};
 
 std::string RequestLine(const Command& command) {
-  json request{{"op", command.op}};
+  // "domain check" and "domain xml" show the same answer.
+  json request{{"op", command.op.substr(0, command.op.find(' '))}};
   if (!command.vm.empty()) request["vm"] = command.vm;
   if (command.op == "events") {
     request["after_id"] = command.after_id;
@@ -34,11 +35,19 @@ std::string TextOf(const std::string& op, const json& reply) {
   if (op == "status") return StatusText(reply);
   if (op == "events") return EventsText(reply);
   if (op == "report") return ReportText(reply);
+  if (op == "domain check") return DomainCheckText(reply);
+  if (op == "domain xml") return DomainXmlText(reply);
   return WatchText(reply);
 }
 
 int ExitCodeOf(const json& error) {
   return error.value("code", "") == "not_found" ? kExitUnknownVm : kExitFailed;
+}
+
+// What an answer means for a script.
+int VerdictOf(const Command& command, const json& reply) {
+  if (command.op == "domain check" && !reply.value("complete", false)) return kExitFailed;
+  return kExitOk;
 }
 
 // Of one reply line; nullopt as long as all is well.
@@ -55,6 +64,7 @@ std::optional<int> Print(const Command& command, const std::string& line, std::F
   }
   fmt::print(out, "{}", command.as_json ? line + '\n' : TextOf(command.op, reply));
   std::fflush(out);
+  if (const int verdict = VerdictOf(command, reply); verdict != kExitOk) return verdict;
   return std::nullopt;
 }
 

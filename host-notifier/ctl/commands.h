@@ -15,7 +15,7 @@ inline constexpr int kExitUnreachable = 3;
 inline constexpr int kExitUnknownVm = 4;
 
 struct Command {
-  std::string op;  // status, events, watch, report
+  std::string op;  // as typed: "status", "domain check"
   std::string socket;
   std::string vm;  // empty: all
   bool as_json = false;

@@ -50,6 +50,15 @@ class CannedNotifier final : public observe::ControlHandler {
     if (request.vm != "g1") return done(Unknown());
     done(observe::ReportResult{observe::kSampleVm, {9, request.range, request.evidence}, true});
   }
+  void ExamineDomain(const observe::DomainRequest& request,
+                     std::function<void(Result<observe::DomainReport>)> done) override {
+    if (request.vm == "away") return done(Fail(ErrorCode::kClosed, "libvirtd is out of reach"));
+    if (request.vm != "g1") return done(Unknown());
+    observe::DomainReport report = observe::SampleDomainReport();
+    if (whole_) report.findings.resize(1);
+    done(std::move(report));
+  }
+  void DomainBecomesWhole() { whole_ = true; }
   void FindVm(const std::string& name,
               std::function<void(Result<ledger::VmIdentity>)> done) override {
     if (name != "g1") return done(Unknown());
@@ -57,6 +66,7 @@ class CannedNotifier final : public observe::ControlHandler {
   }
 
  private:
+  bool whole_ = false;
   static tl::unexpected<Error> Unknown() { return Fail(ErrorCode::kNotFound, "no such VM"); }
 };
 
@@ -147,9 +157,34 @@ TEST_F(Ctl, ReportSaysWhatBecameOfIt) {
   EXPECT_THAT(err_, HasSubstr("the disk is full"));
 }
 
+TEST_F(Ctl, DomainCheckFailsAsLongAsSomethingIsLacking) {
+  command_.vm = "g1";
+  EXPECT_EQ(Run("domain check"), kExitFailed);
+  EXPECT_THAT(out_, HasSubstr("preload"));
+  EXPECT_THAT(out_, HasSubstr("LACKING"));
+  EXPECT_THAT(out_, Not(HasSubstr("\x1b"))) << "a terminal must not obey what a domain says";
+  command_.as_json = true;
+  EXPECT_EQ(Run("domain check"), kExitFailed);
+  EXPECT_EQ(json::parse(out_)["complete"], false);
+  OnLoop([this] { notifier_.DomainBecomesWhole(); });
+  EXPECT_EQ(Run("domain check"), kExitOk);
+  command_.vm = "away";
+  EXPECT_EQ(Run("domain check"), kExitFailed);
+  EXPECT_THAT(err_, HasSubstr("out of reach"));
+}
+
+TEST_F(Ctl, DomainXmlIsThereToPaste) {
+  command_.vm = "g1";
+  EXPECT_EQ(Run("domain xml"), kExitOk) << "whatever is lacking";
+  EXPECT_EQ(out_,
+            "<!-- in <devices>; the domain has one already -->\n<channel/>\n"
+            "<!-- in <domain> -->\n<qemu:commandline/>\n");
+}
+
 TEST_F(Ctl, ExitCodesTellWhatWentWrong) {
   command_.vm = "g2";
-  for (const char* op : {"status", "watch"}) EXPECT_EQ(Run(op), kExitUnknownVm) << op;
+  for (const char* op : {"status", "watch", "domain check", "domain xml"})
+    EXPECT_EQ(Run(op), kExitUnknownVm) << op;
   EXPECT_THAT(err_, HasSubstr("no such VM"));
   command_.vm = std::string(300, 'x');
   EXPECT_EQ(Run("status"), kExitFailed);

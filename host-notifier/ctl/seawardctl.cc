@@ -44,6 +44,17 @@ void Declare(CLI::App& app, Command& command) {
       ->capture_default_str();
 }
 
+void DeclareDomain(CLI::App& app, Command& command) {
+  CLI::App* domain = app.add_subcommand("domain", "Examine one libvirt domain");
+  domain->require_subcommand(1);
+  for (const auto& [name, help] : {std::pair("check", "Say what it lacks to be protected"),
+                                   std::pair("xml", "Print the XML that makes it protected")}) {
+    CLI::App* sub = AddCommand(*domain, name, help, command);
+    sub->add_option("vm", command.vm, kVmHelp)->required();
+    sub->callback([&command, op = std::string("domain ") + name] { command.op = op; });
+  }
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("Ask seaward-notifier", "seawardctl");
   Command command;
@@ -52,6 +63,7 @@ int Main(int argc, char** argv) {
   command.length = kPoisonGranule;
   command.evidence = "latent";
   Declare(app, command);
+  DeclareDomain(app, command);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -147,6 +147,28 @@ std::string ReportText(const json& report) {
                      Cell(report, "is_new") == "yes" ? "new" : "known already");
 }
 
+std::string DomainCheckText(const json& report) {
+  std::vector<Row> rows;
+  for (const json& finding : At(report, "findings")) {
+    const std::string state = Cell(finding, "state");
+    rows.push_back(
+        {state == "lacking" ? "LACKING" : state, Cell(finding, "item"), Cell(finding, "text")});
+  }
+  const std::string end = Cell(report, "complete") == "yes"
+                              ? "nothing is lacking"
+                              : fmt::format("see: seawardctl domain xml {}", Cell(report, "vm"));
+  return (rows.empty() ? "" : Table(rows)) + end + '\n';
+}
+
+std::string DomainXmlText(const json& report) {
+  std::string text;
+  for (const json& part : At(report, "recipe"))
+    text += fmt::format("<!-- in <{}>{} -->\n{}", Cell(part, "inside"),
+                        Cell(part, "present") == "yes" ? "; the domain has one already" : "",
+                        At(part, "xml").is_string() ? At(part, "xml").get<std::string>() : "");
+  return text;
+}
+
 std::string WatchText(const json& line) {
   const std::string type = Cell(line, "type");
   if (type == "event") {

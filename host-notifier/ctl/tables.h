@@ -10,6 +10,10 @@ namespace seaward::ctl {
 std::string StatusText(const nlohmann::json& status);
 std::string EventsText(const nlohmann::json& events);
 std::string ReportText(const nlohmann::json& report);
+// What a domain lacks.
+std::string DomainCheckText(const nlohmann::json& report);
+// The XML to paste, each part under a comment that says where.
+std::string DomainXmlText(const nlohmann::json& report);
 // One line of `watch`; empty for lines that say nothing to people.
 std::string WatchText(const nlohmann::json& line);
 

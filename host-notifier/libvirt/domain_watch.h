@@ -37,6 +37,12 @@ class DomainListener {
   virtual void LibvirtReachable(bool reachable, const std::string& why) = 0;
 };
 
+// A domain as libvirt describes it: the live XML while it runs, otherwise the persistent one.
+struct DomainXml {
+  std::string xml;
+  bool running = false;
+};
+
 struct LibvirtOptions {
   std::string uri;
   std::string channel_name;

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "host-notifier/libvirt/domain_mark.h"
 #include "host-notifier/libvirt/domain_watch.h"
 #include "host-notifier/libvirt/event_thread.h"
 #include "host-notifier/loop/loop_poster.h"
@@ -28,6 +29,10 @@ class LibvirtLink {
   void Start();
   // Starts carrying bytes of `domain`'s channel; the pump reports how it ends, also at once.
   void OpenStream(const Uuid& domain, const std::shared_ptr<StreamPump>& pump);
+  // By name or UUID, running or not. kNotFound: libvirt does not know it.
+  Result<DomainXml> FetchXml(const std::string& name_or_uuid);
+  // Into the metadata of the running domain; gone with it.
+  Status WriteMark(const Uuid& domain, const DomainMark& mark);
 
  private:
   void Connect();

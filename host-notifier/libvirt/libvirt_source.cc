@@ -83,4 +83,27 @@ std::unique_ptr<ByteChannel> LibvirtSource::OpenChannel(const Uuid& domain,
   return channel;
 }
 
+template <class Answer>
+void LibvirtSource::Ask(std::function<Answer(LibvirtLink&)> question,
+                        std::function<void(Answer)> done) {
+  parts_->thread->Post([link = parts_->link, poster = parts_->poster,
+                        question = std::move(question), done = std::move(done)] {
+    if (!*link) return;
+    // Through the listener's poster only for its silence after Stop.
+    poster.Call([done, answer = question(**link)](DomainListener&) { done(answer); });
+  });
+}
+
+void LibvirtSource::FetchXml(const std::string& name_or_uuid,
+                             std::function<void(Result<DomainXml>)> done) {
+  Ask<Result<DomainXml>>([name_or_uuid](LibvirtLink& link) { return link.FetchXml(name_or_uuid); },
+                         std::move(done));
+}
+
+void LibvirtSource::WriteMark(const Uuid& domain, const DomainMark& mark,
+                              std::function<void(Status)> done) {
+  Ask<Status>([domain, mark](LibvirtLink& link) { return link.WriteMark(domain, mark); },
+              std::move(done));
+}
+
 }  // namespace seaward

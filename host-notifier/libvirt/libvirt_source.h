@@ -3,13 +3,18 @@
 
 #include <boost/asio/io_context.hpp>
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <string>
 
 #include "base/result.h"
 #include "host-notifier/channel/byte_channel.h"
+#include "host-notifier/libvirt/domain_mark.h"
 #include "host-notifier/libvirt/domain_watch.h"
 
 namespace seaward {
+
+class LibvirtLink;
 
 class LibvirtSource {
  public:
@@ -26,11 +31,20 @@ class LibvirtSource {
   // source outlives its channels.
   std::unique_ptr<ByteChannel> OpenChannel(const Uuid& domain, ChannelListener& listener);
 
+  // By name or UUID, running or not. kNotFound: libvirt does not know it; kClosed: out of reach.
+  // `done` is called on the loop's thread, later, and not after Stop.
+  void FetchXml(const std::string& name_or_uuid, std::function<void(Result<DomainXml>)> done);
+  // Into the running domain's metadata. `done` as above.
+  void WriteMark(const Uuid& domain, const DomainMark& mark, std::function<void(Status)> done);
+
   // False when libvirt is stuck for longer than `patience`: its thread is left behind then.
   bool Stop(std::chrono::milliseconds patience);
 
  private:
   struct Parts;
+  // Asks the link on its thread and hands the answer to `done` on the loop's.
+  template <class Answer>
+  void Ask(std::function<Answer(LibvirtLink&)> question, std::function<void(Answer)> done);
   explicit LibvirtSource(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };

@@ -127,6 +127,59 @@ TEST_F(LibvirtSourceTest, ChannelThatCannotBeOpenedSaysSo) {
   EXPECT_FALSE(listener.opened);
 }
 
+TEST_F(LibvirtSourceTest, GivesTheXmlOfADomainByNameAndByUuid) {
+  StartWith("test://" + folder_ + "/node.xml");
+  RunUntil([this] { return recorder_.seen.size() == 2; });
+  for (const char* name : {"without", "00000000-0000-0000-0000-000000000002"}) {
+    std::optional<Result<DomainXml>> answer;
+    source_->FetchXml(name, [&](Result<DomainXml> xml) { answer = std::move(xml); });
+    RunUntil([&] { return answer.has_value(); });
+    ASSERT_TRUE(*answer) << answer->error().Text();
+    EXPECT_TRUE((*answer)->running);
+    EXPECT_NE(std::string::npos, (*answer)->xml.find("<name>without</name>"));
+  }
+  std::optional<Result<DomainXml>> answer;
+  source_->FetchXml("nobody", [&](Result<DomainXml> xml) { answer = std::move(xml); });
+  RunUntil([&] { return answer.has_value(); });
+  ASSERT_FALSE(*answer);
+  EXPECT_EQ(ErrorCode::kNotFound, answer->error().code);
+}
+
+TEST_F(LibvirtSourceTest, SaysThatLibvirtIsOutOfReach) {
+  StartWith("test://" + folder_ + "/nothing.xml");
+  RunUntil([this] { return recorder_.failed >= 1; });
+  std::optional<Result<DomainXml>> answer;
+  source_->FetchXml("with", [&](Result<DomainXml> xml) { answer = std::move(xml); });
+  RunUntil([&] { return answer.has_value(); });
+  ASSERT_FALSE(*answer);
+  EXPECT_EQ(ErrorCode::kClosed, answer->error().code);
+}
+
+TEST_F(LibvirtSourceTest, LeavesItsWordInTheMetadataOfARunningDomain) {
+  StartWith("test:///default");
+  RunUntil([this] { return recorder_.seen.size() == 1; });
+  const virConnectPtr operator_side = virConnectOpen("test:///default");
+  const virDomainPtr domain = virDomainLookupByName(operator_side, "test");
+  Uuid uuid;
+  ASSERT_EQ(0, virDomainGetUUID(domain, reinterpret_cast<unsigned char*>(uuid.bytes.data())));
+  for (const DomainMark& mark : {DomainMark{false, "2 bad pages, 'it' <reads>", 2}, DomainMark{}}) {
+    std::optional<Status> written;
+    source_->WriteMark(uuid, mark, [&](Status done) { written = std::move(done); });
+    RunUntil([&] { return written.has_value(); });
+    ASSERT_TRUE(*written) << written->error().Text();
+    char* metadata = virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, kMarkNamespace,
+                                          VIR_DOMAIN_AFFECT_LIVE);
+    ASSERT_NE(nullptr, metadata);
+    const std::string text = metadata;
+    std::free(metadata);
+    EXPECT_NE(std::string::npos, text.find(mark.safe_to_migrate ? "\"yes\"" : "\"no\"")) << text;
+    EXPECT_EQ(!mark.safe_to_migrate, text.find("unhealed-pages=\"2\"") != std::string::npos);
+    EXPECT_EQ(!mark.safe_to_migrate, text.find("'it' &lt;reads") != std::string::npos) << text;
+  }
+  virDomainFree(domain);
+  virConnectClose(operator_side);
+}
+
 TEST_F(LibvirtSourceTest, StopIsPromptAndFinal) {
   StartWith("test:///default");
   EXPECT_TRUE(source_->Stop(20s));

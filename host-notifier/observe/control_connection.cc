@@ -74,6 +74,13 @@ void ControlConnection::Answer(const ReportRequest& request) {
   });
 }
 
+void ControlConnection::Answer(const DomainRequest& request) {
+  handler_.ExamineDomain(request, [weak = weak_from_this()](const Result<DomainReport>& report) {
+    if (const auto self = weak.lock())
+      self->Finish(report ? DomainLine(*report) : ErrorLine(report.error()));
+  });
+}
+
 void ControlConnection::Answer(const WatchRequest& request) {
   if (!request.vm) return BeginWatch(std::nullopt);
   handler_.FindVm(*request.vm, [weak = weak_from_this()](const Result<ledger::VmIdentity>& vm) {

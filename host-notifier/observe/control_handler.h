@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "host-notifier/ledger/ledger_rows.h"
 #include "host-notifier/observe/control_request.h"
+#include "host-notifier/observe/domain_report.h"
 #include "host-notifier/observe/snapshot.h"
 
 namespace seaward::observe {
@@ -23,6 +24,10 @@ class ControlHandler {
                          std::function<void(Result<std::vector<ledger::EventRow>>)> done) = 0;
   virtual void Report(const ReportRequest& request,
                       std::function<void(Result<ReportResult>)> done) = 0;
+  // kNotFound when neither libvirt nor the configuration knows the VM; kClosed, kTimeout: libvirtd
+  // is needed for the answer and has none.
+  virtual void ExamineDomain(const DomainRequest& request,
+                             std::function<void(Result<DomainReport>)> done) = 0;
   // The VM that a watcher names; kNotFound when neither the ledger nor libvirt knows it.
   virtual void FindVm(const std::string& name_or_uuid,
                       std::function<void(Result<ledger::VmIdentity>)> done) = 0;

@@ -57,6 +57,15 @@ Result<ControlRequest> AboutVm(const Json& json) {
   return ControlRequest(Request{std::move(*vm)});
 }
 
+template <class Request>
+Result<ControlRequest> AboutOneVm(const Json& json) {
+  if (auto known = OnlyKeys(json, {"op", "vm"}); !known) return Forward(known);
+  auto vm = OptionalVm(json);
+  if (!vm) return Forward(vm);
+  if (!*vm) return Bad("'vm' is missing");
+  return ControlRequest(Request{std::move(**vm)});
+}
+
 Result<ControlRequest> Events(const Json& json) {
   if (auto known = OnlyKeys(json, {"op", "vm", "after_id", "limit"}); !known) return Forward(known);
   auto vm = OptionalVm(json);
@@ -104,7 +113,8 @@ Result<ControlRequest> ParseControlRequest(std::string_view line) {
   if (*op == "watch") return AboutVm<WatchRequest>(json);
   if (*op == "events") return Events(json);
   if (*op == "report") return Report(json);
-  return Bad("'op' must be status, events, watch or report");
+  if (*op == "domain") return AboutOneVm<DomainRequest>(json);
+  return Bad("'op' must be status, events, watch, domain or report");
 }
 
 }  // namespace seaward::observe

@@ -34,13 +34,17 @@ struct EventsRequest {
 struct WatchRequest {
   std::optional<std::string> vm;
 };
+struct DomainRequest {
+  std::string vm;
+};
 struct ReportRequest {
   std::string vm;
   ByteRange range = ByteRange::Granule({});
   protocol::Evidence evidence = protocol::Evidence::kLatent;
 };
 
-using ControlRequest = std::variant<StatusRequest, EventsRequest, WatchRequest, ReportRequest>;
+using ControlRequest =
+    std::variant<StatusRequest, EventsRequest, WatchRequest, DomainRequest, ReportRequest>;
 
 // {"op":"report","vm":"g1","gpa":"0x4711000","length_bytes":4096,"evidence":"latent"}
 // kInvalid, with a text for the person, for anything else than CONTRACT.md describes.

@@ -83,6 +83,18 @@ Json EventJson(const ledger::EventRow& row) {
   return json;
 }
 
+std::string_view ToString(FindingState state) {
+  switch (state) {
+    case FindingState::kOk:
+      return "ok";
+    case FindingState::kLacking:
+      return "lacking";
+    case FindingState::kNote:
+      return "note";
+  }
+  return "";
+}
+
 Json AgentJson(const std::optional<protocol::Stats>& stats) {
   if (!stats) return Json();
   Json json;
@@ -169,6 +181,25 @@ std::string ReportLine(const ReportResult& report) {
   json["length_bytes"] = report.entry.range.length();
   json["evidence"] = protocol::ToString(report.entry.evidence);
   json["is_new"] = report.is_new;
+  return Line(json);
+}
+
+std::string DomainLine(const DomainReport& report) {
+  Json json;
+  json["vm"] = report.vm.name;
+  json["vm_uuid"] = FormatUuid(report.vm.uuid);
+  json["running"] = report.running;
+  json["complete"] = report.complete();
+  json["findings"] = Json::array();
+  for (const Finding& finding : report.findings)
+    json["findings"].push_back(
+        {{"item", finding.item}, {"state", ToString(finding.state)}, {"text", finding.text}});
+  json["recipe"] = Json::array();
+  for (const RecipePart& part : report.recipe)
+    json["recipe"].push_back({{"name", part.name},
+                              {"inside", part.inside},
+                              {"xml", part.xml},
+                              {"present", part.present}});
   return Line(json);
 }
 

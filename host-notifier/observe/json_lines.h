@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "host-notifier/observe/domain_report.h"
 #include "host-notifier/observe/snapshot.h"
 
 namespace seaward::observe {
@@ -12,6 +13,7 @@ namespace seaward::observe {
 std::string StatusLine(const StatusSnapshot& status);
 std::string EventsLine(const std::vector<ledger::EventRow>& events);
 std::string ReportLine(const ReportResult& report);
+std::string DomainLine(const DomainReport& report);
 std::string ErrorLine(const Error& error);
 
 // Lines of `watch`.

@@ -26,6 +26,8 @@ TEST(ControlRequest, UnderstandsEveryRequest) {
   const auto events = ParseControlRequest(R"({"op":"events","after_id":7,"limit":3})");
   EXPECT_EQ(std::get<EventsRequest>(*events).after_id, 7u);
   EXPECT_EQ(std::get<EventsRequest>(*events).limit, 3u);
+  const auto domain = ParseControlRequest(R"({"op":"domain","vm":"g1"})");
+  EXPECT_EQ(std::get<DomainRequest>(*domain).vm, "g1");
   const auto report = ParseControlRequest(
       R"({"op":"report","vm":"g1","gpa":"0x4711234","length_bytes":8192,"evidence":"predicted"})");
   const auto& asked = std::get<ReportRequest>(*report);
@@ -48,6 +50,7 @@ TEST(ControlRequest, RefusesWhatItDoesNotUnderstand) {
   EXPECT_THAT(Refusal(R"({"op":"status","wm":"g1"})"), HasSubstr("unknown key 'wm'"));
   EXPECT_THAT(Refusal(R"({"op":"status","vm":7})"), HasSubstr("'vm' must be text"));
   EXPECT_THAT(Refusal(R"({"op":"status","vm":""})"), HasSubstr("1 to 255"));
+  EXPECT_THAT(Refusal(R"({"op":"domain"})"), HasSubstr("'vm' is missing"));
   EXPECT_THAT(Refusal(R"({"op":"events","limit":0})"), HasSubstr("'limit' must be 1 to"));
   EXPECT_THAT(Refusal(R"({"op":"events","limit":-1})"), HasSubstr("whole number"));
   EXPECT_THAT(Refusal(R"({"op":"report","gpa":"0x1"})"), HasSubstr("'vm' is missing"));
@@ -92,7 +95,7 @@ TEST(JsonLines, SayNullForWhatIsNotKnown) {
 TEST(JsonLines, AreOneLineWhateverTheNames) {
   for (const std::string& line :
        {StatusLine(SampleStatus()), ErrorLine({ErrorCode::kIo, 0, "a\nb"}), WatchingLine(),
-        WatchLostLine(3), WatchPageLine(SamplePage())}) {
+        WatchLostLine(3), WatchPageLine(SamplePage()), DomainLine(SampleDomainReport())}) {
     EXPECT_EQ(line.find('\n'), std::string::npos);
     EXPECT_TRUE(json::parse(line, nullptr, false).is_object());
   }

@@ -1,6 +1,7 @@
 // One of everything that can be shown, for tests of the JSON and its schemas.
 #pragma once
 
+#include "host-notifier/observe/domain_report.h"
 #include "host-notifier/observe/snapshot.h"
 
 namespace seaward::observe {
@@ -77,6 +78,18 @@ inline StatusSnapshot SampleStatus() {
   status.libvirt_error = "no libvirtd";
   status.vms = {live, ended};
   return status;
+}
+
+inline DomainReport SampleDomainReport() {
+  DomainReport report;
+  report.vm = kSampleVm;
+  report.running = true;
+  report.findings = {{"accelerator", FindingState::kOk, "KVM"},
+                     {"preload", FindingState::kLacking, "not there"},
+                     {"ghes", FindingState::kNote, "not on\x1b[2J"}};
+  report.recipe = {{"channel", "devices", "<channel/>\n", true},
+                   {"commandline", "domain", "<qemu:commandline/>\n", false}};
+  return report;
 }
 
 }  // namespace seaward::observe

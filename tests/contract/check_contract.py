@@ -104,8 +104,9 @@ class ExitCodes(unittest.TestCase):
         self.assertEqual(run("seawardctl").returncode, 2)
 
     def test_no_notifier_ends_with_3(self):
-        for command in ("status", "events", "watch"):
-            self.assertEqual(run("seawardctl", "--socket", "/nonexistent", command).returncode, 3)
+        for command in ("status", "events", "watch", "domain check x", "domain xml x"):
+            done = run("seawardctl", "--socket", "/nonexistent", *command.split())
+            self.assertEqual(done.returncode, 3, command)
 
 
 class Configs(unittest.TestCase):
@@ -171,6 +172,10 @@ class Schemas(unittest.TestCase):
 
     def test_words_are_those_of_the_document(self):
         text = (SOURCE / "docs/CONTRACT.md").read_text()
+        finding = schema("domain")["properties"]["findings"]["items"]
+        for member in ("item", "state"):
+            row = re.search(rf"^\| `{member}` of a finding \| (.*) \|$", text, re.M)[1]
+            self.assertEqual(re.findall(r"`(\w+)`", row), finding["properties"][member]["enum"])
         page = schema("status")["properties"]["vms"]["items"]["properties"]["pages"]["items"]
         for member in ("evidence", "life", "outcome", "host_retired"):
             row = re.search(rf"^\| `{member}` \| (.*) \|$", text, re.M)[1]

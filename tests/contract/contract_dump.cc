@@ -34,6 +34,7 @@ json Samples() {
            {WatchingLine(), WatchEventLine(kSampleVm, SampleEvent()),
             WatchEventLine(kSampleVm, SampleUnlocatedEvent()), WatchPageLine(SamplePage()),
             WatchLostLine(3)}},
+          {"domain", {DomainLine(SampleDomainReport())}},
           {"error", {ErrorLine({ErrorCode::kNotFound, ENOENT, "no VM"})}}};
 }
 
