@@ -63,7 +63,7 @@ Notifier::Notifier(boost::asio::io_context& loop, config::NotifierConfig config,
               [this](const std::optional<Error>& failing) { LedgerHealthChanged(failing); }),
       ids_(ledger_),
       retirer_(ledger_, memory, log, config_),
-      context_{loop, clock, log, ledger_, memory, ids_, retirer_, *this, config_} {}
+      context_{loop, clock, log, ledger_, memory, ids_, retirer_, *this, *this, config_} {}
 
 Notifier::~Notifier() {
   Stop();
@@ -177,6 +177,16 @@ void Notifier::EventRecorded(const ledger::VmIdentity& vm, const PoisonEvent& ev
 
 void Notifier::PageChanged(const ledger::PageRow& page) {
   if (control_ != nullptr) control_->PageChanged(page);
+}
+
+void Notifier::AlarmChanged(const ledger::AlarmRow& alarm) {
+  if (control_ != nullptr) control_->AlarmChanged(alarm);
+}
+
+// Only domains of libvirt's ask for it, and they come from there.
+void Notifier::WriteMark(const Uuid& domain, const DomainMark& mark,
+                         std::function<void(Status)> done) {
+  if (libvirt_ != nullptr) libvirt_->WriteMark(domain, mark, std::move(done));
 }
 
 void Notifier::LedgerHealthChanged(const std::optional<Error>& failing) {

@@ -28,7 +28,7 @@ struct NotifierCounters {
   std::uint64_t libvirt_losses = 0;    // connections to libvirtd that broke
 };
 
-class Notifier final : private DomainListener, private RecordObserver {
+class Notifier final : private DomainListener, private RecordObserver, private DomainMarker {
  public:
   // The references outlive it.
   Notifier(boost::asio::io_context& loop, config::NotifierConfig config, const Clock& clock,
@@ -67,6 +67,10 @@ class Notifier final : private DomainListener, private RecordObserver {
   // RecordObserver
   void EventRecorded(const ledger::VmIdentity& vm, const PoisonEvent& event) override;
   void PageChanged(const ledger::PageRow& page) override;
+  void AlarmChanged(const ledger::AlarmRow& alarm) override;
+  // DomainMarker
+  void WriteMark(const Uuid& domain, const DomainMark& mark,
+                 std::function<void(Status)> done) override;
 
   void LedgerHealthChanged(const std::optional<Error>& failing);
   void EndDeadIncarnations();

@@ -43,6 +43,8 @@ VmSnapshot Live(const Vm& vm) {
   live.ring.rests = ring.rests;
   live.ring.malformed = ring.malformed;
   live.agent = vm.guest_stats();
+  live.migration = vm.migration();
+  live.alarms = vm.alarms();
   return live;
 }
 
@@ -59,6 +61,16 @@ Result<Rows> ReadRows(ledger::Ledger& ledger, const std::optional<Uuid>& only) {
   auto pages = view.Pages({.vm = only});
   if (!pages) return Forward(pages);
   return Rows{std::move(*vms), std::move(*pages)};
+}
+
+Result<observe::EventsSnapshot> ReadEvents(ledger::Ledger& ledger,
+                                           const ledger::EventFilter& wanted) {
+  ledger::LedgerView view = ledger.View();
+  auto events = view.Events(wanted);
+  if (!events) return Forward(events);
+  auto alarms = view.Alarms(wanted.vm, wanted.limit);
+  if (!alarms) return Forward(alarms);
+  return observe::EventsSnapshot{std::move(*events), std::move(*alarms)};
 }
 
 void Join(StatusSnapshot& status, Rows rows, const std::optional<Uuid>& only) {
@@ -131,19 +143,33 @@ void OperatorDesk::GetStatus(const observe::StatusRequest& request,
 }
 
 void OperatorDesk::GetEvents(const observe::EventsRequest& request,
-                             std::function<void(Result<std::vector<ledger::EventRow>>)> done) {
+                             std::function<void(Result<observe::EventsSnapshot>)> done) {
   ledger::EventFilter filter;
   filter.after_id = request.after_id;
   filter.limit = request.limit;
   const auto answer = [this, done](const ledger::EventFilter& wanted) {
-    notifier_.ledger().Read<std::vector<ledger::EventRow>>(
-        [wanted](ledger::Ledger& l) { return l.View().Events(wanted); }, done);
+    notifier_.ledger().Read<observe::EventsSnapshot>(
+        [wanted](ledger::Ledger& l) { return ReadEvents(l, wanted); }, done);
   };
   if (!request.vm) return answer(filter);
   FindVm(*request.vm, [answer, done, filter](Result<ledger::VmIdentity> vm) mutable {
     if (!vm) return done(Forward(vm));
     filter.vm = vm->uuid;
     answer(filter);
+  });
+}
+
+void OperatorDesk::JudgeMigration(const observe::MigrationRequest& request,
+                                  std::function<void(Result<observe::MigrationReport>)> done) {
+  if (const auto vm = notifier_.FindVm(request.vm)) {
+    return vm->JudgeMigration([vm, done](Result<observe::MigrationState> state) {
+      if (!state) return done(Forward(state));
+      done(observe::MigrationReport{vm->identity(), vm->running(), std::move(*state)});
+    });
+  }
+  FindVm(request.vm, [done](Result<ledger::VmIdentity> vm) {
+    if (!vm) return done(Forward(vm));
+    done(observe::MigrationReport{std::move(*vm), false, {}});  // known from earlier; gone now
   });
 }
 

@@ -18,9 +18,11 @@ class OperatorDesk final : public observe::ControlHandler {
   void GetStatus(const observe::StatusRequest& request,
                  std::function<void(Result<observe::StatusSnapshot>)> done) override;
   void GetEvents(const observe::EventsRequest& request,
-                 std::function<void(Result<std::vector<ledger::EventRow>>)> done) override;
+                 std::function<void(Result<observe::EventsSnapshot>)> done) override;
   void Report(const observe::ReportRequest& request,
               std::function<void(Result<observe::ReportResult>)> done) override;
+  void JudgeMigration(const observe::MigrationRequest& request,
+                      std::function<void(Result<observe::MigrationReport>)> done) override;
   void ExamineDomain(const observe::DomainRequest& request,
                      std::function<void(Result<observe::DomainReport>)> done) override {
     domains_.Examine(request.vm, std::move(done));

@@ -9,8 +9,6 @@ namespace {
 
 // A VMM has one ring; a re-attach may meet the old connection's end. More is abuse.
 constexpr std::size_t kMaxRings = 4;
-// A VMM's library retries within seconds; one that has not come by then will not.
-constexpr std::chrono::seconds kAttachPatience{30};
 
 session::SessionLimits LimitsOf(const config::SessionConfig& config) {
   session::SessionLimits limits;
@@ -40,7 +38,13 @@ Vm::Vm(const VmContext& context, ledger::VmIdentity identity, std::unique_ptr<Ch
       session_(LimitsOf(context.config.session), context.clock, *this, *this),
       session_timer_(context.loop),
       attach_timer_(context.loop),
-      intake_(std::make_shared<EventIntake>(context, identity_, log_, session_)) {}
+      intake_(std::make_shared<EventIntake>(context, identity_, log_, session_)),
+      alarms_(context, identity_, log_),
+      migration_(std::make_shared<MigrationWatch>(
+          MigrationWatch::Parts{context.loop, context.ledger, log_,
+                                find_process_ ? &context.marker : nullptr},
+          identity_, [this] { return LiveMigrationFacts(); },
+          [this](const observe::MigrationState& state) { MigrationChanged(state); })) {}
 
 Vm::~Vm() = default;
 
@@ -49,6 +53,7 @@ void Vm::Seen(std::optional<std::string> channel_socket, bool has_ghes) {
   has_ghes_ = has_ghes;
   link_.Connect(std::move(channel_socket));
   FollowProcess();
+  migration_->RetryMark();
 }
 
 Status Vm::Attach(ring::Attachment attachment) {
@@ -65,6 +70,8 @@ Status Vm::Attach(ring::Attachment attachment) {
   auto ring = AttachedRing::Make(context_.loop, std::move(attachment), ++rings_made_, *this);
   if (!ring) return Forward(ring);
   rings_.push_back(std::move(*ring));
+  attach_timer_.Cancel();
+  if (incarnation_) alarms_.Lower(ledger::AlarmKind::kUnattached);
   FollowProcess();
   ResumeRings();
   return {};
@@ -147,15 +154,17 @@ void Vm::IncarnationKnown(const ProcessIdentity& process, const Result<Known>& k
   session_.Begin(known->wanted);
   OpenSession();
   ResumeRings();
-  ExpectAttach();
+  migration_->Begin(*incarnation_);
+  if (rings_.empty()) return ExpectAttach();
+  alarms_.Lower(ledger::AlarmKind::kUnattached);
 }
 
 // A VM that nobody publishes for looks protected and is not.
 void Vm::ExpectAttach() {
-  attach_timer_.Start(kAttachPatience, [this] {
-    if (process_ && rings_.empty())
-      log_.Warning("vmm_not_attached",
-                   {{"vm", identity_.name}, {"effect", "its memory errors are not seen"}});
+  attach_timer_.Start(context_.config.attach_grace, [this] {
+    if (incarnation_ && rings_.empty())
+      alarms_.Raise(ledger::AlarmKind::kUnattached,
+                    "no VMM is attached: its memory errors are not seen");
   });
 }
 
@@ -193,7 +202,10 @@ void Vm::EndIncarnation(std::string_view why) {
   if (session_open_) session_.ChannelClosed();
   session_open_ = false;
   AfterSession();
+  attach_timer_.Cancel();
+  migration_->Stop();
   if (!incarnation_) return;
+  for (const ledger::AlarmKind kind : ledger::kAllAlarmKinds) alarms_.Lower(kind);
   context_.ledger.Write<void>(
       [incarnation = *incarnation_](ledger::Ledger& l) { return l.EndIncarnation(incarnation); },
       [](const Status&) {});  // found again, and ended, at the next start
@@ -204,8 +216,29 @@ void Vm::EndIncarnation(std::string_view why) {
 void Vm::Report(const PoisonEvent& event, EventIntake::Recorded recorded) {
   if (!incarnation_)
     return recorded(Fail(ErrorCode::kBusy, identity_.name + " does not run, or is not known yet"));
-  intake_->Take(event, std::nullopt, std::move(recorded));
+  intake_->Take(event, std::nullopt,
+                [weak = weak_from_this(), recorded = std::move(recorded)](
+                    const Result<ledger::RecordedEvent>& event_recorded) {
+                  if (const auto self = weak.lock()) self->migration_->Recheck();
+                  recorded(event_recorded);
+                });
   AfterSession();
+}
+
+void Vm::JudgeMigration(std::function<void(Result<observe::MigrationState>)> done) {
+  if (process_ && !incarnation_) return done(MigrationNotKnownYet());
+  migration_->Judge(std::move(done));
+}
+
+MigrationFacts Vm::LiveMigrationFacts() const {
+  return {.unhealed = {},
+          .not_yet_recorded = intake_->counts().not_yet_recorded,
+          .lost = ring_counters().lost};
+}
+
+void Vm::MigrationChanged(const observe::MigrationState& state) {
+  if (state.safe) return alarms_.Lower(ledger::AlarmKind::kUnsafeToMigrate);
+  alarms_.Raise(ledger::AlarmKind::kUnsafeToMigrate, state.reason);
 }
 
 ring::RingCounters Vm::ring_counters() const {
@@ -228,6 +261,7 @@ void Vm::RingEventTaken(AttachedRing& from, const ring::RingEvent& event) {
                  token = event.token](const Result<ledger::RecordedEvent>&) {
                   const auto self = weak.lock();
                   if (self == nullptr) return;
+                  self->migration_->Recheck();
                   for (const auto& known : self->rings_)
                     if (known->number() == number) known->Release(token);
                 });
@@ -239,6 +273,7 @@ void Vm::RingLost(AttachedRing& from, std::uint64_t lost) {
                             {"pid", std::to_string(from.process().pid)},
                             {"lost", std::to_string(lost)},
                             {"effect", "bad pages may be unknown"}});
+  migration_->Recheck();
 }
 
 void Vm::RingEnded(AttachedRing& from) {

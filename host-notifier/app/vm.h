@@ -13,6 +13,8 @@
 #include "host-notifier/app/attached_ring.h"
 #include "host-notifier/app/event_intake.h"
 #include "host-notifier/app/limited_sink.h"
+#include "host-notifier/app/migration_watch.h"
+#include "host-notifier/app/vm_alarms.h"
 #include "host-notifier/app/vm_context.h"
 #include "host-notifier/channel/channel_link.h"
 #include "host-notifier/session/session.h"
@@ -47,6 +49,8 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   bool StillRuns() const;
 
   void Report(const PoisonEvent& event, EventIntake::Recorded recorded);
+  // From the ledger as it is now. Safe when the VM does not run: nothing of it can be read.
+  void JudgeMigration(std::function<void(Result<observe::MigrationState>)> done);
   // Operators see live state through it.
   const ledger::VmIdentity& identity() const { return identity_; }
   const session::Session& session() const { return session_; }
@@ -66,6 +70,8 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   const std::optional<Uuid>& incarnation() const { return incarnation_; }
   const std::optional<protocol::Stats>& guest_stats() const { return guest_stats_; }
   ring::RingCounters ring_counters() const;
+  const observe::MigrationState& migration() const { return migration_->state(); }
+  std::vector<observe::ActiveAlarm> alarms() const { return alarms_.active(); }
 
  private:
   // ChannelListener
@@ -102,6 +108,8 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   void IncarnationKnown(const ProcessIdentity& process, const Result<Known>& known);
   void ResumeRings();
   void ExpectAttach();
+  MigrationFacts LiveMigrationFacts() const;
+  void MigrationChanged(const observe::MigrationState& state);
   void OpenSession();
   void AfterSession();
   void RecordDelivered();
@@ -118,6 +126,8 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   LoopTimer session_timer_;
   LoopTimer attach_timer_;
   std::shared_ptr<EventIntake> intake_;
+  VmAlarms alarms_;
+  std::shared_ptr<MigrationWatch> migration_;
   std::vector<std::unique_ptr<AttachedRing>> rings_;
 
   std::optional<ProcessIdentity> process_;  // whose incarnation this is, or is about to be

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "host-notifier/app/domain_marker.h"
 #include "host-notifier/app/host_memory.h"
 #include "host-notifier/app/host_retirer.h"
 #include "host-notifier/app/ledger_thread.h"
@@ -21,6 +22,7 @@ class RecordObserver {
   virtual ~RecordObserver() = default;
   virtual void EventRecorded(const ledger::VmIdentity& vm, const PoisonEvent& event) = 0;
   virtual void PageChanged(const ledger::PageRow& page) = 0;
+  virtual void AlarmChanged(const ledger::AlarmRow& alarm) = 0;
 };
 
 struct VmContext {
@@ -32,6 +34,7 @@ struct VmContext {
   PageIds& ids;
   HostRetirer& retirer;
   RecordObserver& observer;
+  DomainMarker& marker;
   const config::NotifierConfig& config;
 };
 

@@ -90,6 +90,8 @@ NotifierConfig Read(MapReader& top) {
   config.attach_socket = SocketPath(top, "attach_socket", std::string(kDefaultAttachSocket));
   if (config.attach_socket == config.control_socket)
     top.Refuse(top.at(), "'attach_socket' and 'control_socket' are the same path");
+  config.attach_grace =
+      top.Duration<seconds>("attach_grace_s", seconds(30), {seconds(0), seconds(86400)}).value;
   config.log_level = top.Choice<LogLevel>("log_level", kLogLevelWords, LogLevel::kInfo).value;
   config.host_retire =
       top.Choice<HostRetire>("host_retire", kHostRetireWords, HostRetire::kAuto).value;

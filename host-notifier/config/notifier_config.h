@@ -55,6 +55,7 @@ struct NotifierConfig {
   std::string state_dir;
   std::string control_socket;
   std::string attach_socket;
+  std::chrono::seconds attach_grace{0};  // a VM may run unattached for this long
   LogLevel log_level = LogLevel::kInfo;
   HostRetire host_retire = HostRetire::kAuto;
   std::string hard_offline_path;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "host-notifier/ctl/control_client.h"
@@ -17,7 +18,9 @@ constexpr std::chrono::seconds kPatience{15};
 
 std::string RequestLine(const Command& command) {
   // "domain check" and "domain xml" show the same answer.
-  json request{{"op", command.op.substr(0, command.op.find(' '))}};
+  std::string op = command.op.substr(0, command.op.find(' '));
+  std::ranges::replace(op, '-', '_');
+  json request{{"op", op}};
   if (!command.vm.empty()) request["vm"] = command.vm;
   if (command.op == "events") {
     request["after_id"] = command.after_id;
@@ -35,6 +38,7 @@ std::string TextOf(const std::string& op, const json& reply) {
   if (op == "status") return StatusText(reply);
   if (op == "events") return EventsText(reply);
   if (op == "report") return ReportText(reply);
+  if (op == "can-migrate") return MigrationText(reply);
   if (op == "domain check") return DomainCheckText(reply);
   if (op == "domain xml") return DomainXmlText(reply);
   return WatchText(reply);
@@ -47,6 +51,7 @@ int ExitCodeOf(const json& error) {
 // What an answer means for a script.
 int VerdictOf(const Command& command, const json& reply) {
   if (command.op == "domain check" && !reply.value("complete", false)) return kExitFailed;
+  if (command.op == "can-migrate" && !reply.value("safe", false)) return kExitFailed;
   return kExitOk;
 }
 

@@ -38,10 +38,12 @@ class CannedNotifier final : public observe::ControlHandler {
     done(observe::SampleStatus());
   }
   void GetEvents(const observe::EventsRequest& request,
-                 std::function<void(Result<std::vector<ledger::EventRow>>)> done) override {
-    std::vector<ledger::EventRow> rows;
+                 std::function<void(Result<observe::EventsSnapshot>)> done) override {
+    observe::EventsSnapshot rows;
+    rows.alarms = {observe::SampleAlarm()};
     for (std::uint64_t id = 1; id <= request.limit; ++id)
-      rows.push_back({id, observe::kSampleVm, observe::kSampleVm.uuid, 7, observe::SampleEvent()});
+      rows.events.push_back(
+          {id, observe::kSampleVm, observe::kSampleVm.uuid, 7, observe::SampleEvent()});
     done(std::move(rows));
   }
   void Report(const observe::ReportRequest& request,
@@ -49,6 +51,13 @@ class CannedNotifier final : public observe::ControlHandler {
     if (request.vm == "full") return done(Fail(ErrorCode::kNoSpace, "the disk is full"));
     if (request.vm != "g1") return done(Unknown());
     done(observe::ReportResult{observe::kSampleVm, {9, request.range, request.evidence}, true});
+  }
+  void JudgeMigration(const observe::MigrationRequest& request,
+                      std::function<void(Result<observe::MigrationReport>)> done) override {
+    if (request.vm != "g1") return done(Unknown());
+    done(observe::MigrationReport{
+        observe::kSampleVm, true,
+        whole_ ? observe::MigrationState{} : observe::SampleStatus().vms[0].migration});
   }
   void ExamineDomain(const observe::DomainRequest& request,
                      std::function<void(Result<observe::DomainReport>)> done) override {
@@ -173,6 +182,27 @@ TEST_F(Ctl, DomainCheckFailsAsLongAsSomethingIsLacking) {
   EXPECT_THAT(err_, HasSubstr("out of reach"));
 }
 
+TEST_F(Ctl, CanMigrateAnswersByItsExitCodeAndSaysWhy) {
+  command_.vm = "g1";
+  EXPECT_EQ(Run("can-migrate"), kExitFailed);
+  EXPECT_EQ(out_,
+            "g1: NOT safe to migrate, save, dump or snapshot with memory: 2 pages of bad "
+            "memory (8192 bytes) would be read\n");
+  command_.as_json = true;
+  EXPECT_EQ(Run("can-migrate"), kExitFailed);
+  EXPECT_EQ(json::parse(out_)["unhealed_bytes"], 8192);
+  OnLoop([this] { notifier_.DomainBecomesWhole(); });
+  EXPECT_EQ(Run("can-migrate"), kExitOk);
+  EXPECT_TRUE(json::parse(out_)["reason"].is_null());
+}
+
+TEST_F(Ctl, AlarmsStandInStatusAndEvents) {
+  EXPECT_EQ(Run("status"), kExitOk);
+  EXPECT_THAT(out_, HasSubstr("ALARM  g1  unsafe_to_migrate"));
+  EXPECT_EQ(Run("events"), kExitOk);
+  EXPECT_THAT(out_, HasSubstr("raised  unattached"));
+}
+
 TEST_F(Ctl, DomainXmlIsThereToPaste) {
   command_.vm = "g1";
   EXPECT_EQ(Run("domain xml"), kExitOk) << "whatever is lacking";
@@ -183,7 +213,7 @@ TEST_F(Ctl, DomainXmlIsThereToPaste) {
 
 TEST_F(Ctl, ExitCodesTellWhatWentWrong) {
   command_.vm = "g2";
-  for (const char* op : {"status", "watch", "domain check", "domain xml"})
+  for (const char* op : {"status", "watch", "domain check", "domain xml", "can-migrate"})
     EXPECT_EQ(Run(op), kExitUnknownVm) << op;
   EXPECT_THAT(err_, HasSubstr("no such VM"));
   command_.vm = std::string(300, 'x');

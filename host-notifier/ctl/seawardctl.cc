@@ -33,6 +33,9 @@ void Declare(CLI::App& app, Command& command) {
       ->capture_default_str();
   AddCommand(app, "watch", "Print events and changes as they happen", command)
       ->add_option("--vm", command.vm, kVmHelp);
+  AddCommand(app, "can-migrate", "Say whether a VM may be migrated, saved or dumped", command)
+      ->add_option("vm", command.vm, kVmHelp)
+      ->required();
   CLI::App* report = AddCommand(app, "report", "Tell the notifier of bad memory", command);
   report->add_option("--vm", command.vm, kVmHelp)->required();
   report->add_option("--gpa", command.gpa, "Guest physical address, 0x...")->required();

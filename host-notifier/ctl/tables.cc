@@ -111,20 +111,30 @@ Row EventCells(const json& event) {
           Cell(event, "count"),        Cell(event, "source")};
 }
 
+Row AlarmCells(const json& alarm) {
+  return {Time(alarm, "seen_unix_us"), Cell(alarm, "vm"),
+          Cell(alarm, "raised") == "yes" ? "raised" : "over", Cell(alarm, "alarm")};
+}
+
 }  // namespace
 
 std::string StatusText(const json& status) {
   std::string text = Header(status);
   std::vector<Row> vms{{"VM", "RUNS", "ATTACHED", "SESSION", "LOCATED", "GVA-ONLY", "UNLOCATED",
                         "LOST", "PAGES", "RETIRED"}};
+  std::vector<Row> alarms;
   std::vector<Row> pages{{"VM", "GPA", "BYTES", "EVIDENCE", "LIFE", "OUTCOME", "KIND", "STAGE",
                           "EXPOSURE", "HOST", "COUNT"}};
   for (const json& vm : At(status, "vms")) {
     vms.push_back(VmRow(vm));
     for (const json& page : At(vm, "pages")) pages.push_back(PageCells(page));
+    for (const json& alarm : At(vm, "alarms"))
+      alarms.push_back(
+          {"ALARM", Cell(vm, "name"), Cell(alarm, "alarm"), "since", Time(alarm, "since_unix_us")});
   }
   if (vms.size() == 1) return text + "\nno VMs\n";
   text += '\n' + Table(vms);
+  if (!alarms.empty()) text += '\n' + Table(alarms);
   if (pages.size() > 1) text += '\n' + Table(pages);
   return text;
 }
@@ -137,7 +147,10 @@ std::string EventsText(const json& events) {
     row.insert(row.begin(), Cell(event, "id"));
     rows.push_back(std::move(row));
   }
-  return rows.size() == 1 ? "no events\n" : Table(rows);
+  std::vector<Row> alarms{{"TIME", "VM", "CHANGE", "ALARM"}};
+  for (const json& alarm : At(events, "alarms")) alarms.push_back(AlarmCells(alarm));
+  const std::string text = rows.size() == 1 ? "no events\n" : Table(rows);
+  return alarms.size() == 1 ? text : text + '\n' + Table(alarms);
 }
 
 std::string ReportText(const json& report) {
@@ -145,6 +158,14 @@ std::string ReportText(const json& report) {
                      Cell(report, "length_bytes"), Cell(report, "gpa"), Cell(report, "evidence"),
                      Cell(report, "page"),
                      Cell(report, "is_new") == "yes" ? "new" : "known already");
+}
+
+std::string MigrationText(const json& report) {
+  if (Cell(report, "safe") == "yes")
+    return fmt::format("{}: safe to migrate, save, dump and snapshot with memory\n",
+                       Cell(report, "vm"));
+  return fmt::format("{}: NOT safe to migrate, save, dump or snapshot with memory: {}\n",
+                     Cell(report, "vm"), Cell(report, "reason"));
 }
 
 std::string DomainCheckText(const json& report) {
@@ -183,6 +204,10 @@ std::string WatchText(const json& line) {
                        Time(page, "last_seen_unix_us"), Cell(page, "vm"), Cell(page, "gpa"),
                        Cell(page, "life"), Cell(page, "outcome"), Cell(page, "kind"),
                        Cell(page, "stage"), Exposure(page), Cell(page, "host_retired"));
+  }
+  if (type == "alarm") {
+    const Row cells = AlarmCells(At(line, "alarm"));
+    return fmt::format("{}  {}  alarm {} {}\n", cells[0], cells[1], cells[3], cells[2]);
   }
   if (type == "lost") return fmt::format("... {} lines lost: too slow\n", Cell(line, "lines"));
   return {};

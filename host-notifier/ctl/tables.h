@@ -10,6 +10,7 @@ namespace seaward::ctl {
 std::string StatusText(const nlohmann::json& status);
 std::string EventsText(const nlohmann::json& events);
 std::string ReportText(const nlohmann::json& report);
+std::string MigrationText(const nlohmann::json& report);
 // What a domain lacks.
 std::string DomainCheckText(const nlohmann::json& report);
 // The XML to paste, each part under a comment that says where.

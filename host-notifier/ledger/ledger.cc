@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "host-notifier/ledger/alarm_table.h"
 #include "host-notifier/ledger/ledger_file.h"
 #include "host-notifier/ledger/verdict_table.h"
 
@@ -304,6 +305,18 @@ Status Ledger::RecordDelivered(std::span<const std::uint64_t> pages) {
 
 Status Ledger::ClearPages(std::span<const std::uint64_t> pages) {
   return Move(pages, PageEvent::kClear);
+}
+
+Result<std::optional<AlarmRow>> Ledger::RecordAlarm(const VmIdentity& vm, AlarmKind kind,
+                                                    bool raised) {
+  Result<std::optional<AlarmRow>> row = std::optional<AlarmRow>();
+  auto done = InOneCommit([&]() -> Status {
+    row = AlarmTable(db_, clock_.WallNow(), limits_).Store(vm, kind, raised);
+    if (!row) return Forward(row);
+    return {};
+  });
+  if (!done) return Forward(done);
+  return row;
 }
 
 Status Ledger::RecordHostRetirement(std::uint64_t page, HostRetired state, int host_errno) {

@@ -82,6 +82,9 @@ class Ledger {
   // Healed: no longer wanted in this incarnation.
   Status ClearPages(std::span<const std::uint64_t> pages);
 
+  // A change of an alarm of a VM that the ledger has met. nullopt: it stands like that already.
+  Result<std::optional<AlarmRow>> RecordAlarm(const VmIdentity& vm, AlarmKind kind, bool raised);
+
   // Reading. Valid as long as the ledger.
   LedgerView View() { return LedgerView(db_, host_boot_); }
 

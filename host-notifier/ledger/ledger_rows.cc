@@ -16,4 +16,14 @@ std::string_view ToString(HostRetired state) {
   return "";
 }
 
+std::string_view ToString(AlarmKind kind) {
+  switch (kind) {
+    case AlarmKind::kUnattached:
+      return "unattached";
+    case AlarmKind::kUnsafeToMigrate:
+      return "unsafe_to_migrate";
+  }
+  return "";
+}
+
 }  // namespace seaward::ledger

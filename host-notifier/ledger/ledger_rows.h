@@ -26,6 +26,14 @@ enum class HostRetired {
 };
 std::string_view ToString(HostRetired state);
 
+// What an operator should be told without asking.
+enum class AlarmKind {
+  kUnattached,       // the VM runs and nobody publishes its memory errors
+  kUnsafeToMigrate,  // it holds bad memory that migrate, save, dump and memory snapshots would read
+};
+inline constexpr AlarmKind kAllAlarmKinds[] = {AlarmKind::kUnattached, AlarmKind::kUnsafeToMigrate};
+std::string_view ToString(AlarmKind kind);
+
 struct VmIdentity {
   Uuid uuid;
   std::string name;
@@ -78,6 +86,24 @@ struct EventRow {
   std::optional<std::uint64_t> page;
   PoisonEvent event;
 };
+
+// An alarm that was raised, or is over.
+struct AlarmRow {
+  std::uint64_t id = 0;
+  VmIdentity vm;
+  AlarmKind kind = AlarmKind::kUnattached;
+  bool raised = false;
+  WallTime when;
+};
+
+// Bad memory that the running VM still has, by what the ledger knows of one incarnation. Predicted
+// errors do not count: their data is good.
+struct UnhealedMemory {
+  std::uint64_t pages = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t placeless_events = 0;  // errors somewhere; counted up to kMostPlaceless
+};
+inline constexpr std::uint64_t kMostPlaceless = 1000;
 
 // A page whose frame waits for retirement in the host.
 struct PendingFrame {

@@ -69,6 +69,14 @@ IncarnationRow IncarnationOf(const Query& q) {
   return row;
 }
 
+AlarmRow AlarmOf(const Query& q) {
+  return {q.Unsigned(0),
+          {q.Id(1), q.Text(2)},
+          FromWord<AlarmKind>(q.Text(3), kAllAlarmKinds, AlarmKind::kUnattached),
+          q.Signed(4) != 0,
+          Wall(q.Signed(5))};
+}
+
 EventRow EventOf(const Query& q) {
   EventRow row;
   row.id = q.Unsigned(0);
@@ -202,6 +210,33 @@ Result<std::vector<EventRow>> LedgerView::Events(const EventFilter& filter) {
   auto rows = Collect<EventRow>(q, EventOf);
   if (rows && filter.after_id == 0) std::ranges::reverse(*rows);
   return rows;
+}
+
+Result<std::vector<AlarmRow>> LedgerView::Alarms(const std::optional<Uuid>& vm,
+                                                 std::uint32_t limit) {
+  Query q(db_,
+          "SELECT a.id, v.uuid, v.name, a.kind, a.raised, a.wall_ns FROM alarm a "
+          "JOIN vm v ON v.uuid = a.vm WHERE (?1 IS NULL OR a.vm = ?1) ORDER BY a.id DESC LIMIT ?2",
+          vm, limit);
+  auto rows = Collect<AlarmRow>(q, AlarmOf);
+  if (rows) std::ranges::reverse(*rows);
+  return rows;
+}
+
+Result<UnhealedMemory> LedgerView::Unhealed(const Uuid& incarnation) {
+  Query pages(db_,
+              "SELECT count(*), total(length) FROM page WHERE incarnation = ? "
+              "AND life NOT IN ('cleared', 'closed') AND evidence <> 'predicted'",
+              incarnation);
+  const auto counted = pages.Next();
+  if (!counted) return tl::unexpected<Error>(counted.error());
+  Query events(db_,
+               "SELECT count(*) FROM (SELECT 1 FROM event WHERE incarnation = ? AND page IS NULL "
+               "AND evidence <> 'predicted' LIMIT ?)",
+               incarnation, kMostPlaceless);
+  const auto listed = events.Next();
+  if (!listed) return tl::unexpected<Error>(listed.error());
+  return UnhealedMemory{pages.Unsigned(0), pages.Unsigned(1), events.Unsigned(0)};
 }
 
 Result<std::vector<PendingFrame>> LedgerView::PendingHostRetirements() {

@@ -40,6 +40,9 @@ class LedgerView {
   Result<PageRow> Page(std::uint64_t id);
   Result<std::vector<PageRow>> Pages(const PageFilter& filter);
   Result<std::vector<EventRow>> Events(const EventFilter& filter);
+  // The newest changes of alarms, oldest first.
+  Result<std::vector<AlarmRow>> Alarms(const std::optional<Uuid>& vm, std::uint32_t limit);
+  Result<UnhealedMemory> Unhealed(const Uuid& incarnation);
   // Frames recorded in this host boot and not yet retired, of living and ended VMs.
   Result<std::vector<PendingFrame>> PendingHostRetirements();
 

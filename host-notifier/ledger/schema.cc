@@ -92,7 +92,19 @@ CREATE TABLE verdict(
 ) STRICT, WITHOUT ROWID;
 )";
 
-constexpr Migration kMigrations[] = {kVersion1};
+// Each row is a change: the newest one of a kind says how it stands.
+constexpr Migration kVersion2 = R"(-- version 2
+CREATE TABLE alarm(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  vm TEXT NOT NULL REFERENCES vm(uuid) ON DELETE CASCADE,
+  kind TEXT NOT NULL,
+  raised INTEGER NOT NULL,
+  wall_ns INTEGER NOT NULL
+) STRICT;
+CREATE INDEX alarm_of_vm ON alarm(vm, kind, id);
+)";
+
+constexpr Migration kMigrations[] = {kVersion1, kVersion2};
 
 Result<std::int64_t> AskNumber(Database& database, const std::string& sql) {
   auto text = database.Ask(sql);

@@ -60,11 +60,10 @@ void ControlConnection::Answer(const StatusRequest& request) {
 }
 
 void ControlConnection::Answer(const EventsRequest& request) {
-  handler_.GetEvents(request,
-                     [weak = weak_from_this()](const Result<std::vector<ledger::EventRow>>& rows) {
-                       if (const auto self = weak.lock())
-                         self->Finish(rows ? EventsLine(*rows) : ErrorLine(rows.error()));
-                     });
+  handler_.GetEvents(request, [weak = weak_from_this()](const Result<EventsSnapshot>& events) {
+    if (const auto self = weak.lock())
+      self->Finish(events ? EventsLine(*events) : ErrorLine(events.error()));
+  });
 }
 
 void ControlConnection::Answer(const ReportRequest& request) {
@@ -78,6 +77,13 @@ void ControlConnection::Answer(const DomainRequest& request) {
   handler_.ExamineDomain(request, [weak = weak_from_this()](const Result<DomainReport>& report) {
     if (const auto self = weak.lock())
       self->Finish(report ? DomainLine(*report) : ErrorLine(report.error()));
+  });
+}
+
+void ControlConnection::Answer(const MigrationRequest& request) {
+  handler_.JudgeMigration(request, [weak = weak_from_this()](const Result<MigrationReport>& word) {
+    if (const auto self = weak.lock())
+      self->Finish(word ? MigrationLine(*word) : ErrorLine(word.error()));
   });
 }
 

@@ -41,6 +41,7 @@ class ControlConnection final : public std::enable_shared_from_this<ControlConne
   void Answer(const WatchRequest& request);
   void Answer(const ReportRequest& request);
   void Answer(const DomainRequest& request);
+  void Answer(const MigrationRequest& request);
   void BeginWatch(std::optional<Uuid> vm);
   void WatchForTheEnd();
   // The last line: the connection ends when it is written.

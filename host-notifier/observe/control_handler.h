@@ -5,7 +5,6 @@
 #pragma once
 
 #include <functional>
-#include <vector>
 
 #include "base/result.h"
 #include "host-notifier/ledger/ledger_rows.h"
@@ -21,7 +20,9 @@ class ControlHandler {
   virtual void GetStatus(const StatusRequest& request,
                          std::function<void(Result<StatusSnapshot>)> done) = 0;
   virtual void GetEvents(const EventsRequest& request,
-                         std::function<void(Result<std::vector<ledger::EventRow>>)> done) = 0;
+                         std::function<void(Result<EventsSnapshot>)> done) = 0;
+  virtual void JudgeMigration(const MigrationRequest& request,
+                              std::function<void(Result<MigrationReport>)> done) = 0;
   virtual void Report(const ReportRequest& request,
                       std::function<void(Result<ReportResult>)> done) = 0;
   // kNotFound when neither libvirt nor the configuration knows the VM; kClosed, kTimeout: libvirtd

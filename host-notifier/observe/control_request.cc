@@ -114,7 +114,8 @@ Result<ControlRequest> ParseControlRequest(std::string_view line) {
   if (*op == "events") return Events(json);
   if (*op == "report") return Report(json);
   if (*op == "domain") return AboutOneVm<DomainRequest>(json);
-  return Bad("'op' must be status, events, watch, domain or report");
+  if (*op == "can_migrate") return AboutOneVm<MigrationRequest>(json);
+  return Bad("'op' must be status, events, watch, domain, can_migrate or report");
 }
 
 }  // namespace seaward::observe

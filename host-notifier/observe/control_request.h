@@ -37,14 +37,17 @@ struct WatchRequest {
 struct DomainRequest {
   std::string vm;
 };
+struct MigrationRequest {
+  std::string vm;
+};
 struct ReportRequest {
   std::string vm;
   ByteRange range = ByteRange::Granule({});
   protocol::Evidence evidence = protocol::Evidence::kLatent;
 };
 
-using ControlRequest =
-    std::variant<StatusRequest, EventsRequest, WatchRequest, DomainRequest, ReportRequest>;
+using ControlRequest = std::variant<StatusRequest, EventsRequest, WatchRequest, DomainRequest,
+                                    MigrationRequest, ReportRequest>;
 
 // {"op":"report","vm":"g1","gpa":"0x4711000","length_bytes":4096,"evidence":"latent"}
 // kInvalid, with a text for the person, for anything else than CONTRACT.md describes.

@@ -98,4 +98,8 @@ void ControlServer::PageChanged(const ledger::PageRow& page) {
   if (!connections_.empty()) Publish(page.vm.uuid, WatchPageLine(page));
 }
 
+void ControlServer::AlarmChanged(const ledger::AlarmRow& alarm) {
+  if (!connections_.empty()) Publish(alarm.vm.uuid, WatchAlarmLine(alarm));
+}
+
 }  // namespace seaward::observe

@@ -35,6 +35,7 @@ class ControlServer {
   // For watchers: something became durable.
   void EventRecorded(const ledger::VmIdentity& vm, const PoisonEvent& event);
   void PageChanged(const ledger::PageRow& page);
+  void AlarmChanged(const ledger::AlarmRow& alarm);
 
  private:
   using Socket = boost::asio::local::stream_protocol::socket;

@@ -95,6 +95,35 @@ std::string_view ToString(FindingState state) {
   return "";
 }
 
+Json AlarmJson(const ledger::AlarmRow& row) {
+  Json json;
+  json["id"] = row.id;
+  json["vm"] = row.vm.name;
+  json["vm_uuid"] = FormatUuid(row.vm.uuid);
+  json["alarm"] = ledger::ToString(row.kind);
+  json["raised"] = row.raised;
+  json["seen_unix_us"] = UnixMicroseconds(row.when);
+  return json;
+}
+
+Json MigrationJson(const MigrationState& state) {
+  Json json;
+  json["safe"] = state.safe;
+  json["reason"] = TextOrNull(state.reason);
+  json["unhealed_pages"] = state.unhealed_pages;
+  json["unhealed_bytes"] = state.unhealed_bytes;
+  json["unlocated_events"] = state.unlocated_events;
+  return json;
+}
+
+Json ActiveAlarmsJson(const std::vector<ActiveAlarm>& alarms) {
+  Json json = Json::array();
+  for (const ActiveAlarm& alarm : alarms)
+    json.push_back({{"alarm", ledger::ToString(alarm.kind)},
+                    {"since_unix_us", UnixMicroseconds(alarm.since)}});
+  return json;
+}
+
 Json AgentJson(const std::optional<protocol::Stats>& stats) {
   if (!stats) return Json();
   Json json;
@@ -137,6 +166,8 @@ Json VmJson(const VmSnapshot& vm) {
   json["boot_id"] = IdOrNull(vm.boot);
   json["reboots"] = vm.reboots;
   json["protocol_faults"] = vm.protocol_faults;
+  json["migration"] = MigrationJson(vm.migration);
+  json["alarms"] = ActiveAlarmsJson(vm.alarms);
   json["events"] = CountsJson(vm);
   json["agent"] = AgentJson(vm.agent);
   json["pages"] = Json::array();
@@ -165,10 +196,12 @@ std::string StatusLine(const StatusSnapshot& status) {
   return Line(json);
 }
 
-std::string EventsLine(const std::vector<ledger::EventRow>& events) {
+std::string EventsLine(const EventsSnapshot& events) {
   Json json;
   json["events"] = Json::array();
-  for (const ledger::EventRow& row : events) json["events"].push_back(EventJson(row));
+  for (const ledger::EventRow& row : events.events) json["events"].push_back(EventJson(row));
+  json["alarms"] = Json::array();
+  for (const ledger::AlarmRow& row : events.alarms) json["alarms"].push_back(AlarmJson(row));
   return Line(json);
 }
 
@@ -181,6 +214,15 @@ std::string ReportLine(const ReportResult& report) {
   json["length_bytes"] = report.entry.range.length();
   json["evidence"] = protocol::ToString(report.entry.evidence);
   json["is_new"] = report.is_new;
+  return Line(json);
+}
+
+std::string MigrationLine(const MigrationReport& report) {
+  Json json;
+  json["vm"] = report.vm.name;
+  json["vm_uuid"] = FormatUuid(report.vm.uuid);
+  json["running"] = report.running;
+  json.update(MigrationJson(report.state));
   return Line(json);
 }
 
@@ -222,6 +264,12 @@ std::string WatchEventLine(const ledger::VmIdentity& vm, const PoisonEvent& even
 std::string WatchPageLine(const ledger::PageRow& page) {
   Json json{{"type", "page"}};
   json["page"] = PageJson(page);
+  return Line(json);
+}
+
+std::string WatchAlarmLine(const ledger::AlarmRow& alarm) {
+  Json json{{"type", "alarm"}};
+  json["alarm"] = AlarmJson(alarm);
   return Line(json);
 }
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "host-notifier/observe/domain_report.h"
 #include "host-notifier/observe/snapshot.h"
@@ -11,15 +10,17 @@
 namespace seaward::observe {
 
 std::string StatusLine(const StatusSnapshot& status);
-std::string EventsLine(const std::vector<ledger::EventRow>& events);
+std::string EventsLine(const EventsSnapshot& events);
 std::string ReportLine(const ReportResult& report);
 std::string DomainLine(const DomainReport& report);
+std::string MigrationLine(const MigrationReport& report);
 std::string ErrorLine(const Error& error);
 
 // Lines of `watch`.
 std::string WatchingLine();
 std::string WatchEventLine(const ledger::VmIdentity& vm, const PoisonEvent& event);
 std::string WatchPageLine(const ledger::PageRow& page);
+std::string WatchAlarmLine(const ledger::AlarmRow& alarm);
 std::string WatchLostLine(std::uint64_t lost_lines);
 
 }  // namespace seaward::observe

@@ -26,6 +26,8 @@ TEST(ControlRequest, UnderstandsEveryRequest) {
   const auto events = ParseControlRequest(R"({"op":"events","after_id":7,"limit":3})");
   EXPECT_EQ(std::get<EventsRequest>(*events).after_id, 7u);
   EXPECT_EQ(std::get<EventsRequest>(*events).limit, 3u);
+  const auto migration = ParseControlRequest(R"({"op":"can_migrate","vm":"g1"})");
+  EXPECT_EQ(std::get<MigrationRequest>(*migration).vm, "g1");
   const auto domain = ParseControlRequest(R"({"op":"domain","vm":"g1"})");
   EXPECT_EQ(std::get<DomainRequest>(*domain).vm, "g1");
   const auto report = ParseControlRequest(
@@ -95,7 +97,8 @@ TEST(JsonLines, SayNullForWhatIsNotKnown) {
 TEST(JsonLines, AreOneLineWhateverTheNames) {
   for (const std::string& line :
        {StatusLine(SampleStatus()), ErrorLine({ErrorCode::kIo, 0, "a\nb"}), WatchingLine(),
-        WatchLostLine(3), WatchPageLine(SamplePage()), DomainLine(SampleDomainReport())}) {
+        WatchLostLine(3), WatchPageLine(SamplePage()), DomainLine(SampleDomainReport()),
+        WatchAlarmLine(SampleAlarm())}) {
     EXPECT_EQ(line.find('\n'), std::string::npos);
     EXPECT_TRUE(json::parse(line, nullptr, false).is_object());
   }

@@ -61,6 +61,9 @@ inline StatusSnapshot SampleStatus() {
   live.session = "live";
   live.incarnation = kSampleVm.uuid;
   live.boot = kSampleVm.uuid;
+  live.migration = {false, "2 pages of bad memory (8192 bytes) would be read", 2, 8192, 0};
+  live.alarms = {
+      {ledger::AlarmKind::kUnsafeToMigrate, WallTime(std::chrono::microseconds(1700000000000001))}};
   live.events.located = 2;
   live.ring.lost = 1;
   live.agent = protocol::Stats{.retired_bytes = 4096};
@@ -78,6 +81,11 @@ inline StatusSnapshot SampleStatus() {
   status.libvirt_error = "no libvirtd";
   status.vms = {live, ended};
   return status;
+}
+
+inline ledger::AlarmRow SampleAlarm() {
+  return {3, kSampleVm, ledger::AlarmKind::kUnattached, true,
+          WallTime(std::chrono::microseconds(1700000000000001))};
 }
 
 inline DomainReport SampleDomainReport() {

@@ -29,6 +29,21 @@ struct RingCounts {
   std::uint64_t malformed = 0;
 };
 
+// An alarm that stands now.
+struct ActiveAlarm {
+  ledger::AlarmKind kind = ledger::AlarmKind::kUnattached;
+  WallTime since;
+};
+
+// Whether everything that reads a VM's whole memory would survive it.
+struct MigrationState {
+  bool safe = true;
+  std::string reason;  // empty when safe
+  std::uint64_t unhealed_pages = 0;
+  std::uint64_t unhealed_bytes = 0;
+  std::uint64_t unlocated_events = 0;
+};
+
 // One VM: what is live of it, and its rows.
 struct VmSnapshot {
   ledger::VmIdentity vm;
@@ -42,6 +57,8 @@ struct VmSnapshot {
   std::optional<Uuid> boot;
   std::uint64_t reboots = 0;
   std::uint64_t protocol_faults = 0;
+  MigrationState migration;
+  std::vector<ActiveAlarm> alarms;
   EventCounts events;
   RingCounts ring;
   std::uint64_t events_pruned = 0;
@@ -61,6 +78,19 @@ struct StatusSnapshot {
   std::uint64_t libvirt_losses = 0;
   std::uint64_t ignored_domains = 0;  // running without our channel
   std::vector<VmSnapshot> vms;
+};
+
+// What `seawardctl events` shows.
+struct EventsSnapshot {
+  std::vector<ledger::EventRow> events;
+  std::vector<ledger::AlarmRow> alarms;
+};
+
+// What `seawardctl can-migrate` says.
+struct MigrationReport {
+  ledger::VmIdentity vm;
+  bool running = false;
+  MigrationState state;
 };
 
 // What became of `seawardctl report`.

@@ -82,7 +82,7 @@ class Options(unittest.TestCase):
 
     def test_every_command_of_seawardctl_is_described(self):
         shown = run("seawardctl", "--help").stdout.split("Subcommands:")[1]
-        commands = set(re.findall(r"^  (\w+) ", shown, re.M))
+        commands = set(re.findall(r"^  ([\w-]+) ", shown, re.M))
         self.assertEqual(commands, {name.split()[2] for name in TABLES
                                     if name.startswith("options seawardctl ")})
 
@@ -104,7 +104,8 @@ class ExitCodes(unittest.TestCase):
         self.assertEqual(run("seawardctl").returncode, 2)
 
     def test_no_notifier_ends_with_3(self):
-        for command in ("status", "events", "watch", "domain check x", "domain xml x"):
+        for command in ("status", "events", "watch", "domain check x", "domain xml x",
+                        "can-migrate x"):
             done = run("seawardctl", "--socket", "/nonexistent", *command.split())
             self.assertEqual(done.returncode, 3, command)
 
@@ -172,6 +173,9 @@ class Schemas(unittest.TestCase):
 
     def test_words_are_those_of_the_document(self):
         text = (SOURCE / "docs/CONTRACT.md").read_text()
+        alarm = schema("events")["properties"]["alarms"]["items"]["properties"]["alarm"]
+        row = re.search(r"^\| `alarm` \| (.*) \|$", text, re.M)[1]
+        self.assertEqual(re.findall(r"`(\w+)`", row), alarm["enum"])
         finding = schema("domain")["properties"]["findings"]["items"]
         for member in ("item", "state"):
             row = re.search(rf"^\| `{member}` of a finding \| (.*) \|$", text, re.M)[1]

@@ -28,12 +28,15 @@ json Samples() {
   StatusSnapshot quiet;
   quiet.host_retire = "off";
   return {{"status", {StatusLine(SampleStatus()), StatusLine(quiet)}},
-          {"events", {EventsLine({}), EventsLine({located, unlocated})}},
+          {"events", {EventsLine({}), EventsLine({{located, unlocated}, {SampleAlarm()}})}},
           {"report", {ReportLine(report)}},
           {"watch",
            {WatchingLine(), WatchEventLine(kSampleVm, SampleEvent()),
             WatchEventLine(kSampleVm, SampleUnlocatedEvent()), WatchPageLine(SamplePage()),
-            WatchLostLine(3)}},
+            WatchAlarmLine(SampleAlarm()), WatchLostLine(3)}},
+          {"can-migrate",
+           {MigrationLine({kSampleVm, true, SampleStatus().vms[0].migration}),
+            MigrationLine({kSampleVm, false, {}})}},
           {"domain", {DomainLine(SampleDomainReport())}},
           {"error", {ErrorLine({ErrorCode::kNotFound, ENOENT, "no VM"})}}};
 }
