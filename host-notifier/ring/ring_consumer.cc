@@ -158,11 +158,14 @@ RingEvent RingConsumer::CopyOut(RingRecord& record, RingToken token) {
   const MonoTime now = clock_->Now();
   const auto now_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
   const unsigned page_shift = attributes & 0xff;
-  const unsigned injection = attributes >> 8;
+  const unsigned injection = attributes >> 8 & 0xff;
+  const bool known_bits = attributes >> 16 <= vmm::kWalkedBit >> 16;
   const bool known_injection = injection <= static_cast<unsigned>(vmm::kLastInjection);
-  if (when > now_ns || count == 0 || page_shift > kLargestPageShift || !known_injection)
+  if (when > now_ns || count == 0 || page_shift > kLargestPageShift || !known_injection ||
+      !known_bits)
     ++malformed_;
   event.when = when > now_ns ? now : MonoTime(std::chrono::nanoseconds(when));
+  event.walked = (attributes & vmm::kWalkedBit) != 0;
   event.count = count == 0 ? 1 : count;
   if (page_shift != 0 && page_shift <= kLargestPageShift)
     event.backing_page_size = std::uint64_t{1} << page_shift;

@@ -35,6 +35,7 @@ struct RingEvent {
   std::uint64_t esr = 0;
   GuestVirtAddr gva;
   GuestPhysAddr gpa;
+  bool walked = false;                  // gpa is a table's, found by walking
   HostVirtAddr hva;                     // 0 = unknown
   std::uint64_t backing_page_size = 0;  // bytes, 0 = unknown
   std::uint32_t count = 1;              // >= 1

@@ -29,7 +29,27 @@ TEST_F(Ring, CarriesEveryFieldOfAnExit) {
   EXPECT_EQ(events[0].backing_page_size, 4096u);
   EXPECT_EQ(events[0].count, 1u);
   EXPECT_EQ(events[0].injection, vmm::Injection::kKvm);
+  EXPECT_FALSE(events[0].walked);
   EXPECT_TRUE(Drain().empty());
+}
+
+TEST_F(Ring, TellsAWalkedAddressFromKvmsOwn) {
+  Start();
+  vmm::SeaExit exit = ExitAt(0x48048000);
+  exit.flags = 0;
+  exit.esr = 0x92000017;
+  exit.injection = vmm::Injection::kExact;
+  producer_->Publish(0, exit);
+  exit.walked = true;
+  EXPECT_EQ(producer_->Publish(0, exit), Published::kNew);
+  EXPECT_EQ(producer_->Publish(0, exit), Published::kCoalesced);
+  const auto events = Drain();
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_FALSE(events[0].walked);
+  EXPECT_TRUE(events[1].walked);
+  EXPECT_EQ(events[1].injection, vmm::Injection::kExact);
+  EXPECT_EQ(events[1].backing_page_size, 4096u);
+  EXPECT_EQ(consumer_->counters().malformed, 0u);
 }
 
 TEST_F(Ring, RingsTheDoorbellOnlyForASleeper) {

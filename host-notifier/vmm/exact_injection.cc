@@ -1,28 +1,6 @@
 #include "host-notifier/vmm/exact_injection.h"
 
 namespace seaward::vmm {
-namespace {
-
-constexpr std::uint64_t kAArch32Bit = 1 << 4;  // PSTATE.M[4]
-
-// Whether an abort of this vCPU goes to an EL1 that is AArch64.
-bool GoesToAArch64El1(const VcpuRegisters& vcpu, VcpuKind kind, std::uint64_t pstate) {
-  switch (kind) {
-    case VcpuKind::kAArch64:
-      return true;
-    case VcpuKind::kAArch32El1:
-    case VcpuKind::kNested:
-      return false;
-    case VcpuKind::kUnknown:
-      // Under User mode either kind of EL1 may be; and KVM shows EL2's registers to guests with an
-      // EL2 only.
-      return (pstate & kAArch32Bit) == 0 && !vcpu.Get(RegisterId::kHcrEl2);
-  }
-  return false;
-}
-
-}  // namespace
-
 std::optional<ExactEntry> PlanExactEntry(const VcpuRegisters& vcpu, VcpuKind kind,
                                          const SeaExit& exit) noexcept {
   const auto pc = vcpu.Get(RegisterId::kPc);
@@ -31,7 +9,7 @@ std::optional<ExactEntry> PlanExactEntry(const VcpuRegisters& vcpu, VcpuKind kin
   const auto sctlr = vcpu.Get(RegisterId::kSctlrEl1);
   const auto features = vcpu.Get(RegisterId::kIdAa64Pfr1El1);
   if (!pc || !pstate || !vbar || !sctlr || !features) return std::nullopt;
-  if (!GoesToAArch64El1(vcpu, kind, *pstate)) return std::nullopt;
+  if (!IsUnderAArch64El1(vcpu, kind, *pstate)) return std::nullopt;
   ExactEntry entry;
   // Without SCTLR2_EL1 (a kernel or CPU before FEAT_SCTLR2) its effective value is 0.
   entry.before = {.pc = *pc,

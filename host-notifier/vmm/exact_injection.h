@@ -6,17 +6,9 @@
 
 #include "host-notifier/vmm/exception_entry.h"
 #include "host-notifier/vmm/sea_exit.h"
-#include "host-notifier/vmm/vcpu_registers.h"
+#include "host-notifier/vmm/vcpu_kind.h"
 
 namespace seaward::vmm {
-
-// What KVM_ARM_VCPU_INIT made of a vCPU.
-enum class VcpuKind : std::uint8_t {
-  kUnknown,     // its initialisation was not seen
-  kAArch64,     // EL1 is AArch64, there is no EL2
-  kAArch32El1,  // a 32-bit guest kernel: other registers, other exceptions
-  kNested,      // the guest has an EL2, to which its abort may be routed
-};
 
 struct ExactEntry {
   CpuBeforeEntry before;

@@ -3,16 +3,6 @@
 #include "host-notifier/vmm/kvm_abi.h"
 
 namespace seaward::vmm {
-namespace {
-
-VcpuKind KindOf(const kvm::ArmVcpuInit& init) {
-  const auto has = [&](unsigned feature) { return (init.features[0] >> feature & 1) != 0; };
-  if (has(kvm::kFeatureEl1Is32Bit)) return VcpuKind::kAArch32El1;
-  return has(kvm::kFeatureHasEl2) ? VcpuKind::kNested : VcpuKind::kAArch64;
-}
-
-}  // namespace
-
 Interposer::Interposer(KvmCalls& calls, ExitSinkFactory& sinks, InjectMode mode)
     : calls_(calls), sinks_(sinks), mode_(mode) {}
 

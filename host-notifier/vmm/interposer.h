@@ -78,7 +78,7 @@ class Interposer {
   Vcpu* VcpuOf(int fd, Unknown unknown) noexcept;
   bool GetReady(Vcpu& vcpu, int fd) noexcept;
   bool Answer(Vcpu& vcpu, int fd) noexcept;
-  SeaExit ExitOf(const Vcpu& vcpu) noexcept;
+  SeaExit ExitOf(const Vcpu& vcpu, int fd) noexcept;
   int Inject(int fd, const std::optional<ExactEntry>& entry) noexcept;
   void SayExit(Vcpu& vcpu, const SeaExit& exit, int inject_errno) noexcept;
 

@@ -6,6 +6,7 @@
 
 #include "host-notifier/vmm/interposer.h"
 #include "host-notifier/vmm/kvm_abi.h"
+#include "host-notifier/vmm/table_location.h"
 
 namespace seaward::vmm {
 namespace {
@@ -27,6 +28,11 @@ const char* ToText(Injection injection) {
       return "exact";
   }
   return "none";
+}
+
+const char* LocatedBy(const SeaExit& exit) {
+  if (exit.walked) return "walk";
+  return (exit.flags & kSeaFlagGpaValid) != 0 ? "gpa" : "none";
 }
 
 }  // namespace
@@ -77,7 +83,7 @@ bool Interposer::GetReady(Vcpu& vcpu, int fd) noexcept {
   return vcpu.run != nullptr;
 }
 
-SeaExit Interposer::ExitOf(const Vcpu& vcpu) noexcept {
+SeaExit Interposer::ExitOf(const Vcpu& vcpu, int fd) noexcept {
   const kvm::ArmSea sea = kvm::ReadArmSea(*vcpu.run);
   SeaExit exit;
   exit.when = calls_.Now();
@@ -87,13 +93,18 @@ SeaExit Interposer::ExitOf(const Vcpu& vcpu) noexcept {
   exit.gpa = GuestPhysAddr{sea.gpa};
   if ((sea.flags & kSeaFlagGpaValid) != 0)
     exit.hva = vcpu.vm->memory.Find(exit.gpa).value_or(HostVirtAddr{});
+  if (const auto table = LocateTable(calls_, fd, vcpu.kind, vcpu.vm->memory, exit)) {
+    exit.gpa = table->page;
+    exit.hva = table->hva;
+    exit.walked = true;
+  }
   return exit;
 }
 
 // True when the guest is to be entered again, false when the VMM is to see the exit.
 bool Interposer::Answer(Vcpu& vcpu, int fd) noexcept {
   const KeepErrno keep;
-  SeaExit exit = ExitOf(vcpu);
+  SeaExit exit = ExitOf(vcpu, fd);
   const bool observe = vcpu.vm->vmm_handles.load(std::memory_order_relaxed);
   std::optional<ExactEntry> entry;
   if (!observe && WantsExactEntry(mode_, exit.esr))
@@ -132,12 +143,13 @@ void Interposer::SayExit(Vcpu& vcpu, const SeaExit& exit, int inject_errno) noex
   ++vcpu.exits;
   if (vcpu.exits > kExitsSaidEach && !std::has_single_bit(vcpu.exits)) return;
   std::array<char, 256> line;
-  const int n = std::snprintf(line.data(), line.size(),
-                              "event=arm_sea vcpu=%" PRIu32 " n=%" PRIu64 " flags=0x%" PRIx64
-                              " esr=0x%" PRIx64 " gva=0x%" PRIx64 " gpa=0x%" PRIx64
-                              " hva=0x%" PRIx64 " injection=%s inject_errno=%d",
-                              vcpu.index, vcpu.exits, exit.flags, exit.esr, exit.gva.value,
-                              exit.gpa.value, exit.hva.value, ToText(exit.injection), inject_errno);
+  const int n =
+      std::snprintf(line.data(), line.size(),
+                    "event=arm_sea vcpu=%" PRIu32 " n=%" PRIu64 " flags=0x%" PRIx64
+                    " esr=0x%" PRIx64 " gva=0x%" PRIx64 " gpa=0x%" PRIx64 " hva=0x%" PRIx64
+                    " located_by=%s injection=%s inject_errno=%d",
+                    vcpu.index, vcpu.exits, exit.flags, exit.esr, exit.gva.value, exit.gpa.value,
+                    exit.hva.value, LocatedBy(exit), ToText(exit.injection), inject_errno);
   if (n > 0)
     calls_.Say(LogLevel::kInfo, std::string_view(line.data(), static_cast<std::size_t>(n)));
 }

@@ -4,8 +4,10 @@
 #include <linux/kvm.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "base/log.h"
@@ -29,6 +31,9 @@ class KvmCalls {
   virtual void UnmapRun(kvm_run* run) noexcept = 0;
   // Finds out about descriptors that came by dup or before the library was there.
   virtual FdIdentity Identify(int fd) noexcept = 0;
+  // Copies guest memory out of this process. False, and never a signal, when the page is absent,
+  // beyond the end of its file, or known to the host as bad.
+  virtual bool ReadMemory(HostVirtAddr from, std::span<std::byte> to) noexcept = 0;
   virtual MonoTime Now() noexcept = 0;
   // Ends early when a signal arrives.
   virtual void Rest(std::chrono::milliseconds time) noexcept = 0;

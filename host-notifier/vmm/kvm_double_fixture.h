@@ -71,6 +71,13 @@ class KvmDouble final : public KvmCalls {
     const auto known = identities_.find(fd);
     return known == identities_.end() ? FdIdentity{} : known->second;
   }
+  bool ReadMemory(HostVirtAddr from, std::span<std::byte> to) noexcept override {
+    reads_.push_back(from.value);
+    const auto word = words_.find(from.value);
+    if (word == words_.end() || to.size() != sizeof word->second) return false;
+    std::memcpy(to.data(), &word->second, to.size());
+    return true;
+  }
   MonoTime Now() noexcept override { return MonoTime(std::chrono::seconds(42)); }
   void Rest(std::chrono::milliseconds time) noexcept override { rests_.push_back(time); }
   void Say(LogLevel, std::string_view line) noexcept override { lines_.emplace_back(line); }
@@ -84,6 +91,7 @@ class KvmDouble final : public KvmCalls {
   std::map<int, FdIdentity> identities_;
   std::map<RegisterId, std::uint64_t> registers_;  // of every vCPU; others do not exist
   std::set<RegisterId> unwritable_;
+  std::map<std::uint64_t, std::uint64_t> words_;  // guest memory by host address; the rest faults
 
   std::vector<int> enabled_;   // VM descriptors
   std::vector<int> injected_;  // vCPU descriptors
@@ -92,6 +100,7 @@ class KvmDouble final : public KvmCalls {
   std::vector<std::pair<int, std::uint32_t>> others_;
   std::set<int> mapped_;
   std::map<int, kvm_run> pages_;
+  std::vector<std::uint64_t> reads_;  // host addresses of guest memory
   int runs_ = 0;
   int register_reads_ = 0;
   int identified_ = 0;

@@ -20,6 +20,7 @@
 #include "host-notifier/vmm/attached_vm.h"
 #include "host-notifier/vmm/interposer.h"
 #include "host-notifier/vmm/keep_errno.h"
+#include "host-notifier/vmm/own_memory.h"
 #include "host-notifier/vmm/preload_environment.h"
 #include "seaward/vmm.h"
 
@@ -50,6 +51,10 @@ class SystemCalls final : public KvmCalls {
     std::snprintf(link.data(), link.size(), "/proc/self/fd/%d", fd);
     if (::readlink(link.data(), name.data(), name.size() - 1) <= 0) return {};
     return IdentifyByName(name.data());
+  }
+
+  bool ReadMemory(HostVirtAddr from, std::span<std::byte> to) noexcept override {
+    return ReadOwnMemory(from, to);
   }
 
   MonoTime Now() noexcept override { return clock_.Now(); }

@@ -72,13 +72,17 @@ struct RingRecord {
   std::uint64_t flags;    // the four words of kvm_run.arm_sea, raw
   std::uint64_t esr;
   std::uint64_t gva;
-  std::uint64_t gpa;
+  std::uint64_t gpa;  // kWalkedBit: of a table, found by walking; kvm_run had none
   std::uint64_t hva;  // 0 = unknown
   // Exits that this record stands for, and kCountClosed once the notifier took it.
   std::uint32_t count;
-  // Bits 0-7: log2 of the backing page size, 0 = unknown. Bits 8-15: Injection.
+  // Bits 0-7: log2 of the backing page size, 0 = unknown. Bits 8-15: Injection. Bit 16: kWalkedBit.
+  // The others are 0; a reader that meets one which it does not know counts the record as malformed
+  // and uses the rest.
   std::uint32_t attributes;
 };
+
+inline constexpr std::uint32_t kWalkedBit = std::uint32_t{1} << 16;
 
 inline constexpr std::uint32_t kCountClosed = std::uint32_t{1} << 31;
 

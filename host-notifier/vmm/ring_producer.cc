@@ -31,6 +31,7 @@ constexpr std::uint64_t PageOf(std::uint64_t address) {
 // The same fact once more: everything but the time and the offset inside the page is equal.
 bool SameFact(const RingRecord& record, const SeaExit& exit) {
   return record.flags == exit.flags && record.esr == exit.esr &&
+         ((record.attributes & kWalkedBit) != 0) == exit.walked &&
          PageOf(record.gpa) == PageOf(exit.gpa.value) &&
          PageOf(record.gva) == PageOf(exit.gva.value) &&
          PageOf(record.hva) == PageOf(exit.hva.value);
@@ -119,7 +120,8 @@ void RingProducer::Write(std::uint32_t vcpu, const SeaExit& exit) noexcept {
   Atomic(record.hva).store(exit.hva.value, relaxed);
   Atomic(record.count).store(1, relaxed);
   const std::uint32_t injection = static_cast<std::uint8_t>(exit.injection);
-  Atomic(record.attributes).store(exit.page_shift | injection << 8, relaxed);
+  Atomic(record.attributes)
+      .store(exit.page_shift | injection << 8 | (exit.walked ? kWalkedBit : 0), relaxed);
   if (!own.announced) {
     // Sequentially consistent, for the reason given in RingDoorbell: a notifier that misses this
     // bit has its doorbell armed. Several vCPUs share the word.

@@ -28,7 +28,10 @@ struct SeaExit {
   std::uint64_t flags = 0;
   std::uint64_t esr = 0;
   GuestVirtAddr gva;
+  // KVM's, when flags say so; with `walked`, of the table that the vCPU's walk could not read,
+  // found in the guest's own tables: a suspicion.
   GuestPhysAddr gpa;
+  bool walked = false;
   HostVirtAddr hva;             // 0 = unknown
   std::uint8_t page_shift = 0;  // log2 of the backing page size, 0 = unknown
   Injection injection = Injection::kNone;

@@ -35,6 +35,11 @@ enum class RegisterId : std::uint64_t {
   kVbarEl1 = register_id::System(3, 0, 12, 0, 0),
   kSctlrEl1 = register_id::System(3, 0, 1, 0, 0),
   kSctlr2El1 = register_id::System(3, 0, 1, 0, 3),
+  kTtbr0El1 = register_id::System(3, 0, 2, 0, 0),
+  kTtbr1El1 = register_id::System(3, 0, 2, 0, 1),
+  kTcrEl1 = register_id::System(3, 0, 2, 0, 2),
+  kTcr2El1 = register_id::System(3, 0, 2, 0, 3),
+  kIdAa64Mmfr0El1 = register_id::System(3, 0, 0, 7, 0),
   kIdAa64Pfr1El1 = register_id::System(3, 0, 0, 4, 1),
   kHcrEl2 = register_id::System(3, 4, 1, 1, 0),
 };
