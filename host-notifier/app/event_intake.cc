@@ -9,6 +9,7 @@ namespace {
 
 std::string Where(const PoisonEvent& event) {
   if (event.range) return FormatAddress(event.range->start().value);
+  if (event.suspect) return FormatAddress(event.suspect->start().value);
   return "none";
 }
 
@@ -34,6 +35,7 @@ PoisonEvent EventOfExit(const ring::RingEvent& exit, WallTime wall) {
   raw.esr = exit.esr;
   raw.gva = exit.gva.value;
   raw.gpa = exit.gpa.value;
+  raw.walked = exit.walked;
   raw.hva = exit.hva;
   raw.vcpu = exit.vcpu;
   raw.count = exit.count;
@@ -46,7 +48,7 @@ void EventIntake::Take(const PoisonEvent& event, const std::optional<ProcessIden
                        Recorded recorded) {
   ++counts_.not_yet_recorded;
   if (!event.range) {
-    ++(event.location == Location::kGvaOnly ? counts_.gva_only : counts_.unlocated);
+    CountUnplaced(event);
     return Record(event, source, std::nullopt, std::move(recorded));
   }
   ++counts_.located;
@@ -54,13 +56,35 @@ void EventIntake::Take(const PoisonEvent& event, const std::optional<ProcessIden
                        recorded = std::move(recorded)](std::uint64_t id) mutable {
     const auto self = weak.lock();
     if (self == nullptr) return;
-    self->Deliver(event, id);
+    self->Deliver(event, *event.range, id);
     self->Record(event, source, id, std::move(recorded));
   });
 }
 
-void EventIntake::Deliver(const PoisonEvent& event, std::uint64_t page_id) {
-  const PageBook::Noted noted = book_.Note(*event.range, event.evidence, page_id);
+void EventIntake::CountUnplaced(const PoisonEvent& event) {
+  switch (event.location) {
+    case Location::kSuspected:
+      ++counts_.suspected;
+      break;
+    case Location::kGvaOnly:
+      ++counts_.gva_only;
+      break;
+    case Location::kLocated:
+    case Location::kUnlocated:
+      ++counts_.unlocated;
+      break;
+  }
+  log_.Info("poison_not_located", {{"vm", vm_.name},
+                                   {"location", std::string(ToString(event.location))},
+                                   {"suspect", Where(event)},
+                                   {"vcpu", std::to_string(event.vcpu)},
+                                   {"esr", FormatAddress(event.esr)},
+                                   {"gva", FormatAddress(event.raw_gva)},
+                                   {"count", std::to_string(event.count)}});
+}
+
+void EventIntake::Deliver(const PoisonEvent& event, const ByteRange& range, std::uint64_t page_id) {
+  const PageBook::Noted noted = book_.Note(range, event.evidence, page_id);
   std::string_view delivery = "known";
   if (noted.tell_guest) delivery = ToText(session_.Deliver(noted.entry));
   log_.Info("poison", {{"vm", vm_.name},
@@ -106,6 +130,8 @@ void EventIntake::Finish(const PoisonEvent& event, std::optional<std::uint64_t> 
     log_.Warning("too_many_pages", {{"vm", vm_.name}, {"gpa", Where(event)}});
   if (result->entry && page_id && book_.Find(*page_id) && book_.Correct(*page_id, *result->entry))
     session_.Deliver(*result->entry);
+  // A suspicion that the ledger found confirmed: from here on a page like any other.
+  if (result->entry && event.suspect) Deliver(event, result->entry->range, result->entry->id);
   context_.observer.EventRecorded(vm_, event);
 }
 

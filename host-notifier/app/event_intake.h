@@ -40,6 +40,7 @@ class EventIntake : public std::enable_shared_from_this<EventIntake> {
   // By location, for the status.
   struct Counts {
     std::uint64_t located = 0;
+    std::uint64_t suspected = 0;
     std::uint64_t gva_only = 0;
     std::uint64_t unlocated = 0;
     std::uint64_t not_yet_recorded = 0;
@@ -48,7 +49,8 @@ class EventIntake : public std::enable_shared_from_this<EventIntake> {
   const Counts& counts() const { return counts_; }
 
  private:
-  void Deliver(const PoisonEvent& event, std::uint64_t page_id);
+  void CountUnplaced(const PoisonEvent& event);
+  void Deliver(const PoisonEvent& event, const ByteRange& range, std::uint64_t page_id);
   void Record(const PoisonEvent& event, const std::optional<ProcessIdentity>& source,
               std::optional<std::uint64_t> page_id, Recorded recorded);
   void Finish(const PoisonEvent& event, std::optional<std::uint64_t> page_id,

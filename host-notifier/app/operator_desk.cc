@@ -31,6 +31,7 @@ VmSnapshot Live(const Vm& vm) {
     live.protocol_faults += vm.session().faults(static_cast<session::ProtocolFault>(i));
   const EventIntake::Counts& events = vm.event_counts();
   live.events = {.located = events.located,
+                 .suspected = events.suspected,
                  .gva_only = events.gva_only,
                  .unlocated = events.unlocated,
                  .not_yet_recorded = events.not_yet_recorded,

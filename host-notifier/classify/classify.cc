@@ -73,7 +73,7 @@ PoisonEvent ClassifyExit(const RawExit& exit) {
   event.flags = exit.flags;
   event.esr = exit.esr;
   event.raw_gva = exit.gva;
-  event.raw_gpa = exit.gpa;
+  event.raw_gpa = exit.walked ? 0 : exit.gpa;
   event.access = AccessOf(exit.esr);
   event.severity = SeverityOf(exit.esr, event.access);
 
@@ -81,9 +81,15 @@ PoisonEvent ClassifyExit(const RawExit& exit) {
   if (!address_valid) return event;
   event.gva = GuestVirtAddr{exit.gva};
   event.location = Location::kGvaOnly;
-  const bool gpa_usable =
-      (exit.flags & kGpaValid) != 0 && exit.gpa >> protocol::kMaxGuestPhysBits == 0;
-  if (!gpa_usable || event.access == Access::kTableWalk) return event;
+  if (exit.gpa >> protocol::kMaxGuestPhysBits != 0) return event;
+  const bool gpa_valid = (exit.flags & kGpaValid) != 0;
+  if (event.access == Access::kTableWalk) {
+    if (!exit.walked || gpa_valid) return event;
+    event.suspect = ByteRange::Granule(GuestPhysAddr{exit.gpa});
+    event.location = Location::kSuspected;
+    return event;
+  }
+  if (!gpa_valid || exit.walked) return event;
   event.range = ByteRange::Granule(GuestPhysAddr{exit.gpa});
   event.location = Location::kLocated;
   return event;
@@ -101,14 +107,41 @@ PoisonEvent ClassifyReport(const ByteRange& range, protocol::Evidence evidence, 
   return event;
 }
 
+LocatedBy PoisonEvent::located_by() const {
+  switch (location) {
+    case Location::kLocated:
+      return LocatedBy::kGpa;
+    case Location::kSuspected:
+      return LocatedBy::kWalk;
+    case Location::kGvaOnly:
+    case Location::kUnlocated:
+      return LocatedBy::kNone;
+  }
+  return LocatedBy::kNone;
+}
+
 std::string_view ToString(Location location) {
   switch (location) {
     case Location::kLocated:
       return "located";
+    case Location::kSuspected:
+      return "suspected";
     case Location::kGvaOnly:
       return "gva_only";
     case Location::kUnlocated:
       return "unlocated";
+  }
+  return "unknown";
+}
+
+std::string_view ToString(LocatedBy located_by) {
+  switch (located_by) {
+    case LocatedBy::kGpa:
+      return "gpa";
+    case LocatedBy::kWalk:
+      return "walk";
+    case LocatedBy::kNone:
+      return "none";
   }
   return "unknown";
 }

@@ -17,6 +17,7 @@ struct RawExit {
   std::uint64_t esr = 0;
   std::uint64_t gva = 0;
   std::uint64_t gpa = 0;
+  bool walked = false;  // `gpa` is of a table that the VMM side found; KVM gave none
   HostVirtAddr hva{};
   std::uint32_t vcpu = 0;
   std::uint32_t count = 1;
@@ -26,8 +27,9 @@ struct RawExit {
 
 // Located only when all of this holds: an abort of a known class, not on a table walk, the GPA
 // flagged valid, the faulting address valid (KVM derives the GPA from it), and the GPA below the
-// largest guest physical address. Otherwise the GVA stands alone when the CPU vouches for it;
-// otherwise the event is unlocated. Raw words are kept in every case.
+// largest guest physical address. Suspected: an abort on a table walk with a valid address, and a
+// table that the VMM side found for it. Otherwise the GVA stands alone when the CPU vouches for it;
+// otherwise the event is unlocated. The kernel's raw words are kept in every case.
 PoisonEvent ClassifyExit(const RawExit& exit);
 
 // What an operator or another tool reports: located, not yet an exit.

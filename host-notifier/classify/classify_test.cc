@@ -86,6 +86,43 @@ TEST(ClassifyExit, DistrustsAGpaThatKvmCouldNotHaveDerived) {
   EXPECT_EQ(Classify(~kGpaValid, kDataAbort | 0x10).location, Location::kGvaOnly);
 }
 
+PoisonEvent ClassifyWalked(std::uint64_t flags, std::uint64_t esr, std::uint64_t gpa = 0x48048000) {
+  RawExit exit;
+  exit.flags = flags;
+  exit.esr = esr;
+  exit.gva = 0x40412018;
+  exit.gpa = gpa;
+  exit.walked = true;
+  return ClassifyExit(exit);
+}
+
+TEST(ClassifyExit, OnlySuspectsATableThatWasFoundByWalking) {
+  for (const std::uint64_t status : {0x13, 0x14, 0x17, 0x1b, 0x1f}) {
+    const PoisonEvent event = ClassifyWalked(0, kDataAbort | status);
+    EXPECT_EQ(event.location, Location::kSuspected) << status;
+    EXPECT_EQ(event.suspect, ByteRange::Granule(GuestPhysAddr{0x48048000})) << status;
+    EXPECT_FALSE(event.range) << status;
+    EXPECT_EQ(event.located_by(), LocatedBy::kWalk) << status;
+    EXPECT_EQ(event.gva, GuestVirtAddr{0x40412018}) << status;
+    EXPECT_EQ(event.raw_gpa, 0u) << "KVM said none";
+  }
+}
+
+TEST(ClassifyExit, DistrustsAWalkThatMakesNoSense) {
+  EXPECT_EQ(ClassifyWalked(0, kDataAbort | 0x10).location, Location::kGvaOnly) << "no walk failed";
+  EXPECT_EQ(ClassifyWalked(kGpaValid, kDataAbort | 0x10).location, Location::kGvaOnly);
+  EXPECT_EQ(ClassifyWalked(kGpaValid, kDataAbort | 0x17).location, Location::kGvaOnly);
+  EXPECT_EQ(ClassifyWalked(0, kDataAbort | kFnv | 0x17).location, Location::kUnlocated);
+  EXPECT_EQ(ClassifyWalked(0, kDataAbort | 0x17, ~std::uint64_t{0}).location, Location::kGvaOnly);
+  EXPECT_FALSE(ClassifyWalked(0, kDataAbort | 0x10).suspect);
+}
+
+TEST(ClassifyExit, SaysWhoNamedThePlace) {
+  EXPECT_EQ(Classify(kGpaValid, kDataAbort | 0x10).located_by(), LocatedBy::kGpa);
+  EXPECT_EQ(Classify(0, kDataAbort | 0x17).located_by(), LocatedBy::kNone);
+  EXPECT_EQ(Classify(0, kDataAbort | kFnv | 0x10).located_by(), LocatedBy::kNone);
+}
+
 TEST(ClassifyExit, KeepsAnAddressOutOfRangeRaw) {
   const std::uint64_t beyond = std::uint64_t{1} << protocol::kMaxGuestPhysBits;
   const PoisonEvent event = Classify(kGpaValid, kDataAbort | 0x10, 0x1000, beyond);

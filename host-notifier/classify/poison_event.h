@@ -15,8 +15,16 @@ namespace seaward {
 // How much is known about where the poison is.
 enum class Location {
   kLocated,    // a guest physical range
+  kSuspected,  // a guest physical range that may hold the bad word: found, not told
   kGvaOnly,    // a guest virtual address alone: an abort on a table walk, or a GPA KVM had not
   kUnlocated,  // nothing usable
+};
+
+// Who named the guest physical place.
+enum class LocatedBy {
+  kGpa,   // KVM's GPA, or the address of a report
+  kWalk,  // the VMM side followed the guest's own tables to the one that could not be read
+  kNone,
 };
 
 // What the vCPU was doing. For kTableWalk the bad word is in a translation table, not in the page
@@ -37,7 +45,9 @@ enum class Source {
 };
 
 struct PoisonEvent {
-  std::optional<ByteRange> range;    // with kLocated only
+  std::optional<ByteRange> range;  // with kLocated only
+  // With kSuspected only. Nothing is retired, counted or listed for it before a second event.
+  std::optional<ByteRange> suspect;
   std::optional<GuestVirtAddr> gva;  // when the CPU said that it is valid
   protocol::Evidence evidence = protocol::Evidence::kConsumed;
   Location location = Location::kUnlocated;
@@ -54,9 +64,12 @@ struct PoisonEvent {
   std::uint64_t esr = 0;
   std::uint64_t raw_gva = 0;
   std::uint64_t raw_gpa = 0;
+
+  LocatedBy located_by() const;
 };
 
 std::string_view ToString(Location location);
+std::string_view ToString(LocatedBy located_by);
 std::string_view ToString(Access access);
 std::string_view ToString(Severity severity);
 std::string_view ToString(Source source);

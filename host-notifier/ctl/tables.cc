@@ -69,17 +69,19 @@ Row VmRow(const json& vm) {
     const std::string life = Cell(page, "life");
     return life == "retired" || life == "excluded";
   });
-  return {Cell(vm, "name"),          Cell(vm, "running"),     Cell(vm, "attached"),
-          Cell(vm, "session"),       Cell(events, "located"), Cell(events, "gva_only"),
-          Cell(events, "unlocated"), Cell(events, "lost"),    fmt::format("{}", pages.size()),
+  return {Cell(vm, "name"),          Cell(vm, "running"),
+          Cell(vm, "attached"),      Cell(vm, "session"),
+          Cell(events, "located"),   Cell(events, "suspected"),
+          Cell(events, "gva_only"),  Cell(events, "unlocated"),
+          Cell(events, "lost"),      fmt::format("{}", pages.size()),
           fmt::format("{}", retired)};
 }
 
 Row PageCells(const json& page) {
-  return {Cell(page, "vm"),           Cell(page, "gpa"),        Cell(page, "length_bytes"),
-          Cell(page, "evidence"),     Cell(page, "life"),       Cell(page, "outcome"),
-          Cell(page, "kind"),         Cell(page, "stage"),      Exposure(page),
-          Cell(page, "host_retired"), Cell(page, "event_count")};
+  return {Cell(page, "vm"),         Cell(page, "gpa"),          Cell(page, "length_bytes"),
+          Cell(page, "located_by"), Cell(page, "evidence"),     Cell(page, "life"),
+          Cell(page, "outcome"),    Cell(page, "kind"),         Cell(page, "stage"),
+          Exposure(page),           Cell(page, "host_retired"), Cell(page, "event_count")};
 }
 
 std::string Header(const json& status) {
@@ -120,11 +122,11 @@ Row AlarmCells(const json& alarm) {
 
 std::string StatusText(const json& status) {
   std::string text = Header(status);
-  std::vector<Row> vms{{"VM", "RUNS", "ATTACHED", "SESSION", "LOCATED", "GVA-ONLY", "UNLOCATED",
-                        "LOST", "PAGES", "RETIRED"}};
+  std::vector<Row> vms{{"VM", "RUNS", "ATTACHED", "SESSION", "LOCATED", "SUSPECTED", "GVA-ONLY",
+                        "UNLOCATED", "LOST", "PAGES", "RETIRED"}};
   std::vector<Row> alarms;
-  std::vector<Row> pages{{"VM", "GPA", "BYTES", "EVIDENCE", "LIFE", "OUTCOME", "KIND", "STAGE",
-                          "EXPOSURE", "HOST", "COUNT"}};
+  std::vector<Row> pages{{"VM", "GPA", "BYTES", "BY", "EVIDENCE", "LIFE", "OUTCOME", "KIND",
+                          "STAGE", "EXPOSURE", "HOST", "COUNT"}};
   for (const json& vm : At(status, "vms")) {
     vms.push_back(VmRow(vm));
     for (const json& page : At(vm, "pages")) pages.push_back(PageCells(page));

@@ -7,6 +7,7 @@
 
 #include "host-notifier/ledger/alarm_table.h"
 #include "host-notifier/ledger/ledger_file.h"
+#include "host-notifier/ledger/page_table.h"
 #include "host-notifier/ledger/verdict_table.h"
 
 namespace seaward::ledger {
@@ -21,31 +22,6 @@ std::int64_t Ns(MonoTime time) {
 }
 std::int64_t Ns(WallTime time) {
   return time.time_since_epoch().count();
-}
-
-int Strength(Evidence evidence) {
-  switch (evidence) {
-    case Evidence::kPredicted:
-      return 0;
-    case Evidence::kLatent:
-      return 1;
-    case Evidence::kConsumed:
-      return 2;
-  }
-  return 2;
-}
-
-// Corrected errors alone do not take a frame from the host.
-HostRetired FirstHostState(Evidence evidence, std::optional<PageFrame> frame) {
-  return frame && evidence != Evidence::kPredicted ? HostRetired::kPending : HostRetired::kNo;
-}
-
-// The granules of `event`, when it has a place that a page row can hold.
-std::optional<ByteRange> PlaceOf(const PoisonEvent& event) {
-  constexpr auto kTop = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-  if (!event.range || event.range->last() > kTop) return std::nullopt;
-  const ByteRange range = event.range->AlignedTo(kPoisonGranule);
-  return range.length() <= kMaxRangeBytes ? std::optional(range) : std::nullopt;
 }
 
 Result<std::uint64_t> OneNumber(Query& q) {
@@ -110,85 +86,22 @@ Result<RecordedEvent> Ledger::RecordEvent(const Uuid& incarnation, const PoisonE
                                           std::optional<std::uint64_t> page_id) {
   RecordedEvent recorded;
   auto done = InOneCommit([&]() -> Status {
-    if (const auto range = PlaceOf(event)) {
-      auto page = RecordPage(incarnation, event, *range, host_frame, page_id);
-      if (!page) return Forward(page);
-      recorded = *page;
-    }
-    const auto page = recorded.entry ? std::optional(recorded.entry->id) : std::nullopt;
-    if (auto inserted = InsertEvent(incarnation, event, page); !inserted) return inserted;
+    auto page = PageTable(db_, View(), limits_).Record(incarnation, event, host_frame, page_id);
+    if (!page) return Forward(page);
+    recorded = *page;
+    const auto id = recorded.entry ? std::optional(recorded.entry->id) : std::nullopt;
+    if (auto inserted = InsertEvent(incarnation, event, id); !inserted) return inserted;
     return PruneEvents(incarnation);
   });
   if (!done) return Forward(done);
   return recorded;
 }
 
-Result<RecordedEvent> Ledger::RecordPage(const Uuid& incarnation, const PoisonEvent& event,
-                                         const ByteRange& range,
-                                         std::optional<PageFrame> host_frame,
-                                         std::optional<std::uint64_t> page_id) {
-  // No row is longer than kMaxRangeBytes, so one that holds the range begins in this window.
-  const std::int64_t start = static_cast<std::int64_t>(range.start().value);
-  Query known(db_,
-              "SELECT id FROM page WHERE incarnation = ?1 AND gpa <= ?2 AND gpa >= ?2 - ?4 "
-              "AND gpa + length >= ?2 + ?3 AND life NOT IN ('cleared', 'closed') "
-              "ORDER BY length LIMIT 1",
-              incarnation, start, range.length(), kMaxRangeBytes);
-  const auto id = OneNumber(known);
-  if (!id) return tl::unexpected<Error>(id.error());
-  return *id != 0 ? RepeatPage(*id, event, host_frame)
-                  : InsertPage(incarnation, event, range, host_frame, page_id);
-}
-
-Result<RecordedEvent> Ledger::RepeatPage(std::uint64_t id, const PoisonEvent& event,
-                                         std::optional<PageFrame> host_frame) {
-  const auto page = View().Page(id);
-  if (!page) return tl::unexpected<Error>(page.error());
-  RecordedEvent recorded{.entry = page->Entry()};
-  recorded.evidence_raised = Strength(event.evidence) > Strength(page->evidence);
-  if (recorded.evidence_raised) recorded.entry->evidence = event.evidence;
-  const auto frame = page->host_frame ? page->host_frame : host_frame;
-  const HostRetired host = page->host_retired == HostRetired::kNo
-                               ? FirstHostState(recorded.entry->evidence, frame)
-                               : page->host_retired;
-  const auto number = frame ? std::optional(frame->number) : std::nullopt;
-  Query update(db_,
-               "UPDATE page SET event_count = event_count + ?2, last_wall_ns = ?3, evidence = ?4, "
-               "host_frame = ?5, host_retired = ?6 WHERE id = ?1",
-               id, event.count, Ns(event.wall), ToString(recorded.entry->evidence), number,
-               ToString(host));
-  if (auto done = update.Run(); !done) return Forward(done);
-  return recorded;
-}
-
-Result<RecordedEvent> Ledger::InsertPage(const Uuid& incarnation, const PoisonEvent& event,
-                                         const ByteRange& range,
-                                         std::optional<PageFrame> host_frame,
-                                         std::optional<std::uint64_t> page_id) {
-  Query count(db_, "SELECT count(*) FROM page WHERE incarnation = ?", incarnation);
-  const auto pages = OneNumber(count);
-  if (!pages) return tl::unexpected<Error>(pages.error());
-  if (*pages >= limits_.pages_per_incarnation)
-    return RecordedEvent{.entry = std::nullopt, .limit_reached = true};
-  const auto number = host_frame ? std::optional(host_frame->number) : std::nullopt;
-  Query insert(db_,
-               "INSERT INTO page(id, incarnation, gpa, length, evidence, life, event_count, "
-               "first_mono_ns, first_wall_ns, last_wall_ns, first_boots, host_frame, host_retired) "
-               "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, boots, ?10, ?11 "
-               "FROM incarnation WHERE id = ?2",
-               page_id, incarnation, range.start().value, range.length(), ToString(event.evidence),
-               ToString(PageLife::kReported), event.count, Ns(event.when), Ns(event.wall), number,
-               ToString(FirstHostState(event.evidence, host_frame)));
-  if (auto done = insert.Run(); !done) return Forward(done);
-  if (db_.Changes() == 0) return Fail(ErrorCode::kInvalid, "ledger: no such incarnation");
-  const auto id = static_cast<std::uint64_t>(db_.LastRowId());
-  return RecordedEvent{.entry = PoisonEntry{id, range, event.evidence, false}, .is_new = true};
-}
-
 Status Ledger::InsertEvent(const Uuid& incarnation, const PoisonEvent& event,
                            std::optional<std::uint64_t> page) {
-  const auto gpa = event.range ? std::optional(event.range->start().value) : std::nullopt;
-  const auto length = event.range ? std::optional(event.range->length()) : std::nullopt;
+  const auto& place = event.suspect ? event.suspect : event.range;
+  const auto gpa = place ? std::optional(place->start().value) : std::nullopt;
+  const auto length = place ? std::optional(place->length()) : std::nullopt;
   const auto gva = event.gva ? std::optional(event.gva->value) : std::nullopt;
   return Query(db_,
                "INSERT INTO event(incarnation, page, source, location, access, severity, evidence, "

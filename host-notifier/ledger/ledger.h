@@ -32,14 +32,6 @@ struct OpenedIncarnation {
   bool is_new = false;
 };
 
-struct RecordedEvent {
-  // What the guest is to hear; none when the event has no place, or the limit is reached.
-  std::optional<protocol::PoisonEntry> entry;
-  bool is_new = false;           // the first event of this page
-  bool evidence_raised = false;  // predicted before, worse now: deliver again
-  bool limit_reached = false;    // of pages (ledger_limits.h): recorded as an event only
-};
-
 class Ledger {
  public:
   struct Opened;
@@ -61,8 +53,8 @@ class Ledger {
   // Reserved ids are never given again. Returns the first of `count`.
   Result<std::uint64_t> ReservePageIds(std::uint32_t count);
 
-  // Records the event and, when it is located, its page: a known page that holds the range, or a
-  // new one under `page_id` (nullopt: the ledger chooses).
+  // Records the event and, when it is located or a suspicion confirmed, its page: a known page that
+  // holds the range, or a new one under `page_id` (nullopt: the ledger chooses).
   Result<RecordedEvent> RecordEvent(const Uuid& incarnation, const PoisonEvent& event,
                                     std::optional<PageFrame> host_frame,
                                     std::optional<std::uint64_t> page_id = std::nullopt);
@@ -93,14 +85,6 @@ class Ledger {
          const LedgerLimits& limits);
   IncarnationTable Incarnations();
   Status InOneCommit(const std::function<Status()>& work);
-  Result<RecordedEvent> RecordPage(const Uuid& incarnation, const PoisonEvent& event,
-                                   const ByteRange& range, std::optional<PageFrame> host_frame,
-                                   std::optional<std::uint64_t> page_id);
-  Result<RecordedEvent> RepeatPage(std::uint64_t id, const PoisonEvent& event,
-                                   std::optional<PageFrame> host_frame);
-  Result<RecordedEvent> InsertPage(const Uuid& incarnation, const PoisonEvent& event,
-                                   const ByteRange& range, std::optional<PageFrame> host_frame,
-                                   std::optional<std::uint64_t> page_id);
   Status InsertEvent(const Uuid& incarnation, const PoisonEvent& event,
                      std::optional<std::uint64_t> page);
   Status PruneEvents(const Uuid& incarnation);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <utility>
 
 #include "base/fake_clock.h"
 #include "host-notifier/classify/classify.h"
@@ -60,6 +61,19 @@ class LedgerFixture : public testing::Test {
     event.raw_gva = 0x40412018;
     event.gva = GuestVirtAddr{0x40412018};
     event.hva = HostVirtAddr{0x7f0000000000};
+    return event;
+  }
+  // A table walk for `gva` that failed at the table in `gpa`.
+  PoisonEvent WalkedExit(std::uint64_t gpa, std::uint64_t gva) const {
+    PoisonEvent event = Exit(gpa);
+    event.suspect = std::exchange(event.range, std::nullopt);
+    event.location = Location::kSuspected;
+    event.access = Access::kTableWalk;
+    event.flags = 0;
+    event.esr = 0x92000017;
+    event.raw_gpa = 0;
+    event.raw_gva = gva;
+    event.gva = GuestVirtAddr{gva};
     return event;
   }
   PoisonEvent Report(std::uint64_t gpa, std::uint64_t length, protocol::Evidence evidence) const {

@@ -60,6 +60,7 @@ struct PageRow {
   Uuid incarnation;
   ByteRange range = ByteRange::Granule({});
   protocol::Evidence evidence = protocol::Evidence::kConsumed;
+  LocatedBy located_by = LocatedBy::kGpa;
   PageLife life = PageLife::kReported;
   std::uint64_t event_count = 0;
   WallTime first_seen;
@@ -104,6 +105,14 @@ struct UnhealedMemory {
   std::uint64_t placeless_events = 0;  // errors somewhere; counted up to kMostPlaceless
 };
 inline constexpr std::uint64_t kMostPlaceless = 1000;
+
+struct RecordedEvent {
+  // What the guest is to hear; none when the event has no place, or the limit is reached.
+  std::optional<protocol::PoisonEntry> entry;
+  bool is_new = false;           // the first event of this page
+  bool evidence_raised = false;  // predicted before, worse now: deliver again
+  bool limit_reached = false;    // of pages (ledger_limits.h): recorded as an event only
+};
 
 // A page whose frame waits for retirement in the host.
 struct PendingFrame {

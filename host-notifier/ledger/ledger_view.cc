@@ -20,7 +20,7 @@ using std::chrono::nanoseconds;
 #define SEAWARD_PAGE_COLUMNS                                                                  \
   "p.id, v.uuid, v.name, p.incarnation, p.gpa, p.length, p.evidence, p.life, p.event_count, " \
   "p.first_wall_ns, p.last_wall_ns, p.first_boots < i.boots, p.host_frame, p.host_retired, "  \
-  "p.host_errno, p.outcome, p.kind, p.stage, p.sys_errno, p.exposure_ns "                     \
+  "p.host_errno, p.outcome, p.kind, p.stage, p.sys_errno, p.exposure_ns, p.located_by "       \
   "FROM page p JOIN incarnation i ON i.id = p.incarnation JOIN vm v ON v.uuid = i.vm "
 
 WallTime Wall(std::int64_t ns) {
@@ -54,6 +54,7 @@ PageRow PageOf(const Query& q) {
   if (!q.IsNull(17)) page.stage = FromWord<Stage>(q.Text(17), kAllStages, Stage::kRun);
   page.sys_errno = static_cast<int>(q.Signed(18));
   if (!q.IsNull(19)) page.exposure = nanoseconds(q.Signed(19));
+  page.located_by = FromWord<LocatedBy>(q.Text(20), kAllLocatedBy, LocatedBy::kGpa);
   return page;
 }
 
@@ -89,7 +90,8 @@ EventRow EventOf(const Query& q) {
   event.access = FromWord<Access>(q.Text(7), kAllAccesses, Access::kUnknown);
   event.severity = FromWord<Severity>(q.Text(8), kAllSeverities, Severity::kUnknown);
   event.evidence = FromWord<Evidence>(q.Text(9), kAllEvidence, Evidence::kConsumed);
-  if (!q.IsNull(10)) event.range = RangeOf(q, 10);
+  auto& place = event.location == Location::kSuspected ? event.suspect : event.range;
+  if (!q.IsNull(10)) place = RangeOf(q, 10);
   if (!q.IsNull(12)) event.gva = GuestVirtAddr{q.Unsigned(12)};
   event.flags = q.Unsigned(13);
   event.esr = q.Unsigned(14);

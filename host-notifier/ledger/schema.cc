@@ -104,7 +104,13 @@ CREATE TABLE alarm(
 CREATE INDEX alarm_of_vm ON alarm(vm, kind, id);
 )";
 
-constexpr Migration kMigrations[] = {kVersion1, kVersion2};
+// Suspected places: events keep theirs in gpa and length; a page says how it was found.
+constexpr Migration kVersion3 = R"(-- version 3
+ALTER TABLE page ADD COLUMN located_by TEXT NOT NULL DEFAULT 'gpa';
+CREATE INDEX suspected_event ON event(incarnation, gpa) WHERE location = 'suspected';
+)";
+
+constexpr Migration kMigrations[] = {kVersion1, kVersion2, kVersion3};
 
 Result<std::int64_t> AskNumber(Database& database, const std::string& sql) {
   auto text = database.Ask(sql);

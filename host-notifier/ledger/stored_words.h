@@ -26,8 +26,9 @@ inline constexpr protocol::Stage kAllStages[] = {protocol::Stage::kEarly, protoc
 inline constexpr protocol::Evidence kAllEvidence[] = {
     protocol::Evidence::kConsumed, protocol::Evidence::kLatent, protocol::Evidence::kPredicted};
 inline constexpr Source kAllSources[] = {Source::kExit, Source::kReport};
-inline constexpr Location kAllLocations[] = {Location::kLocated, Location::kGvaOnly,
-                                             Location::kUnlocated};
+inline constexpr Location kAllLocations[] = {Location::kLocated, Location::kSuspected,
+                                             Location::kGvaOnly, Location::kUnlocated};
+inline constexpr LocatedBy kAllLocatedBy[] = {LocatedBy::kGpa, LocatedBy::kWalk, LocatedBy::kNone};
 inline constexpr Access kAllAccesses[] = {Access::kUnknown, Access::kData, Access::kInstruction,
                                           Access::kTableWalk};
 inline constexpr Severity kAllSeverities[] = {Severity::kUnknown, Severity::kRecoverable,

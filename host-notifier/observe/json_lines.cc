@@ -34,6 +34,7 @@ Json PageJson(const ledger::PageRow& page) {
   json["incarnation"] = FormatUuid(page.incarnation);
   json["gpa"] = FormatAddress(page.range.start().value);
   json["length_bytes"] = page.range.length();
+  json["located_by"] = ToString(page.located_by);
   json["evidence"] = protocol::ToString(page.evidence);
   json["life"] = ledger::ToString(page.life);
   json["replay"] = page.replay;
@@ -57,8 +58,10 @@ void AddEvent(Json& json, const ledger::VmIdentity& vm, const PoisonEvent& event
   json["vm_uuid"] = FormatUuid(vm.uuid);
   json["source"] = ToString(event.source);
   json["location"] = ToString(event.location);
-  json["gpa"] = event.range ? Json(FormatAddress(event.range->start().value)) : Json();
-  json["length_bytes"] = event.range ? Json(event.range->length()) : Json();
+  json["located_by"] = ToString(event.located_by());
+  const auto& place = event.suspect ? event.suspect : event.range;
+  json["gpa"] = place ? Json(FormatAddress(place->start().value)) : Json();
+  json["length_bytes"] = place ? Json(place->length()) : Json();
   json["gva"] = event.gva ? Json(FormatAddress(event.gva->value)) : Json();
   json["evidence"] = protocol::ToString(event.evidence);
   json["access"] = ToString(event.access);
@@ -138,6 +141,7 @@ Json AgentJson(const std::optional<protocol::Stats>& stats) {
 Json CountsJson(const VmSnapshot& vm) {
   Json json;
   json["located"] = vm.events.located;
+  json["suspected"] = vm.events.suspected;
   json["gva_only"] = vm.events.gva_only;
   json["unlocated"] = vm.events.unlocated;
   json["not_yet_recorded"] = vm.events.not_yet_recorded;

@@ -94,6 +94,20 @@ TEST(JsonLines, SayNullForWhatIsNotKnown) {
   EXPECT_EQ(event["esr"], "0x92000610");
 }
 
+TEST(JsonLines, TellASuspicionFromAPlaceThatKvmNamed) {
+  PoisonEvent suspicion = SampleEvent();
+  suspicion.suspect = std::exchange(suspicion.range, std::nullopt);
+  suspicion.location = Location::kSuspected;
+  const json walked = json::parse(WatchEventLine(kSampleVm, suspicion))["event"];
+  EXPECT_EQ(walked["location"], "suspected");
+  EXPECT_EQ(walked["located_by"], "walk");
+  EXPECT_EQ(walked["gpa"], "0x48048000");
+  EXPECT_EQ(walked["length_bytes"], 4096);
+  EXPECT_EQ(json::parse(WatchEventLine(kSampleVm, SampleEvent()))["event"]["located_by"], "gpa");
+  EXPECT_EQ(json::parse(WatchEventLine(kSampleVm, SampleUnlocatedEvent()))["event"]["located_by"],
+            "none");
+}
+
 TEST(JsonLines, AreOneLineWhateverTheNames) {
   for (const std::string& line :
        {StatusLine(SampleStatus()), ErrorLine({ErrorCode::kIo, 0, "a\nb"}), WatchingLine(),

@@ -13,6 +13,7 @@ namespace seaward::observe {
 
 struct EventCounts {
   std::uint64_t located = 0;
+  std::uint64_t suspected = 0;
   std::uint64_t gva_only = 0;
   std::uint64_t unlocated = 0;
   std::uint64_t not_yet_recorded = 0;  // wait for the ledger

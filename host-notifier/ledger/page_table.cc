@@ -1,0 +1,150 @@
+#include "host-notifier/ledger/page_table.h"
+
+#include <limits>
+
+namespace seaward::ledger {
+namespace {
+
+using protocol::Evidence;
+using protocol::PoisonEntry;
+
+std::int64_t Ns(MonoTime time) {
+  return time.time_since_epoch().count();
+}
+std::int64_t Ns(WallTime time) {
+  return time.time_since_epoch().count();
+}
+
+int Strength(Evidence evidence) {
+  switch (evidence) {
+    case Evidence::kPredicted:
+      return 0;
+    case Evidence::kLatent:
+      return 1;
+    case Evidence::kConsumed:
+      return 2;
+  }
+  return 2;
+}
+
+// Corrected errors alone do not take a frame from the host.
+HostRetired FirstHostState(Evidence evidence, std::optional<PageFrame> frame) {
+  return frame && evidence != Evidence::kPredicted ? HostRetired::kPending : HostRetired::kNo;
+}
+
+// The granules of `event`, when it has a place that a page row can hold.
+std::optional<ByteRange> PlaceOf(const PoisonEvent& event) {
+  constexpr auto kTop = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  if (!event.range || event.range->last() > kTop) return std::nullopt;
+  const ByteRange range = event.range->AlignedTo(kPoisonGranule);
+  return range.length() <= kMaxRangeBytes ? std::optional(range) : std::nullopt;
+}
+
+Result<std::uint64_t> OneNumber(Query& q) {
+  const Result<bool> found = q.Next();
+  if (!found) return tl::unexpected<Error>(found.error());
+  return *found ? q.Unsigned(0) : 0;
+}
+
+}  // namespace
+
+Result<RecordedEvent> PageTable::Record(const Uuid& incarnation, const PoisonEvent& event,
+                                        std::optional<PageFrame> host_frame,
+                                        std::optional<std::uint64_t> page_id) {
+  auto place = PlaceOf(event);
+  if (event.suspect) {
+    auto sure = IsConfirmed(incarnation, event);
+    if (!sure) return Forward(sure);
+    if (*sure) place = event.suspect;
+  }
+  if (!place) return RecordedEvent{};
+  return RecordAt(incarnation, event, *place, host_frame, page_id);
+}
+
+// A suspicion is confirmed by a second event of its own: one that KVM located in the same page, or
+// a walk for another address that failed at the same table. The same access failing once more says
+// nothing new: it would fail as well with the bad word in a table of the host.
+Result<bool> PageTable::IsConfirmed(const Uuid& incarnation, const PoisonEvent& event) {
+  const auto page = Holding(incarnation, *event.suspect);
+  if (!page) return tl::unexpected<Error>(page.error());
+  if (*page != 0) return true;
+  Query q(db_,
+          "SELECT EXISTS(SELECT 1 FROM event WHERE incarnation = ?1 AND location = 'suspected' "
+          "AND gpa = ?2 AND (gva & ?4) != (?3 & ?4))",
+          incarnation, event.suspect->start().value, event.gva.value_or(GuestVirtAddr{}).value,
+          ~(kPoisonGranule - 1));
+  const auto seen = OneNumber(q);
+  if (!seen) return tl::unexpected<Error>(seen.error());
+  return *seen != 0;
+}
+
+// The id of the page that holds `range`, or 0.
+Result<std::uint64_t> PageTable::Holding(const Uuid& incarnation, const ByteRange& range) {
+  // No row is longer than kMaxRangeBytes, so one that holds the range begins in this window.
+  const std::int64_t start = static_cast<std::int64_t>(range.start().value);
+  Query known(db_,
+              "SELECT id FROM page WHERE incarnation = ?1 AND gpa <= ?2 AND gpa >= ?2 - ?4 "
+              "AND gpa + length >= ?2 + ?3 AND life NOT IN ('cleared', 'closed') "
+              "ORDER BY length LIMIT 1",
+              incarnation, start, range.length(), kMaxRangeBytes);
+  return OneNumber(known);
+}
+
+Result<RecordedEvent> PageTable::RecordAt(const Uuid& incarnation, const PoisonEvent& event,
+                                          const ByteRange& range,
+                                          std::optional<PageFrame> host_frame,
+                                          std::optional<std::uint64_t> page_id) {
+  const auto id = Holding(incarnation, range);
+  if (!id) return tl::unexpected<Error>(id.error());
+  return *id != 0 ? Repeat(*id, event, host_frame)
+                  : Insert(incarnation, event, range, host_frame, page_id);
+}
+
+Result<RecordedEvent> PageTable::Repeat(std::uint64_t id, const PoisonEvent& event,
+                                        std::optional<PageFrame> host_frame) {
+  const auto page = view_.Page(id);
+  if (!page) return tl::unexpected<Error>(page.error());
+  RecordedEvent recorded{.entry = page->Entry()};
+  recorded.evidence_raised = Strength(event.evidence) > Strength(page->evidence);
+  if (recorded.evidence_raised) recorded.entry->evidence = event.evidence;
+  const auto frame = page->host_frame ? page->host_frame : host_frame;
+  const HostRetired host = page->host_retired == HostRetired::kNo
+                               ? FirstHostState(recorded.entry->evidence, frame)
+                               : page->host_retired;
+  const auto number = frame ? std::optional(frame->number) : std::nullopt;
+  // KVM's own word, once it is there, stands above what a walk found.
+  const LocatedBy by = event.range ? event.located_by() : page->located_by;
+  Query update(db_,
+               "UPDATE page SET event_count = event_count + ?2, last_wall_ns = ?3, evidence = ?4, "
+               "host_frame = ?5, host_retired = ?6, located_by = ?7 WHERE id = ?1",
+               id, event.count, Ns(event.wall), ToString(recorded.entry->evidence), number,
+               ToString(host), ToString(by));
+  if (auto done = update.Run(); !done) return Forward(done);
+  return recorded;
+}
+
+Result<RecordedEvent> PageTable::Insert(const Uuid& incarnation, const PoisonEvent& event,
+                                        const ByteRange& range, std::optional<PageFrame> host_frame,
+                                        std::optional<std::uint64_t> page_id) {
+  Query count(db_, "SELECT count(*) FROM page WHERE incarnation = ?", incarnation);
+  const auto pages = OneNumber(count);
+  if (!pages) return tl::unexpected<Error>(pages.error());
+  if (*pages >= limits_.pages_per_incarnation)
+    return RecordedEvent{.entry = std::nullopt, .limit_reached = true};
+  const auto number = host_frame ? std::optional(host_frame->number) : std::nullopt;
+  Query insert(db_,
+               "INSERT INTO page(id, incarnation, gpa, length, evidence, life, event_count, "
+               "first_mono_ns, first_wall_ns, last_wall_ns, first_boots, host_frame, host_retired, "
+               "located_by) "
+               "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, boots, ?10, ?11, ?12 "
+               "FROM incarnation WHERE id = ?2",
+               page_id, incarnation, range.start().value, range.length(), ToString(event.evidence),
+               ToString(PageLife::kReported), event.count, Ns(event.when), Ns(event.wall), number,
+               ToString(FirstHostState(event.evidence, host_frame)), ToString(event.located_by()));
+  if (auto done = insert.Run(); !done) return Forward(done);
+  if (db_.Changes() == 0) return Fail(ErrorCode::kInvalid, "ledger: no such incarnation");
+  const auto id = static_cast<std::uint64_t>(db_.LastRowId());
+  return RecordedEvent{.entry = PoisonEntry{id, range, event.evidence, false}, .is_new = true};
+}
+
+}  // namespace seaward::ledger
