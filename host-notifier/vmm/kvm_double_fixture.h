@@ -1,13 +1,12 @@
 // A KVM that plays what a test tells it to: descriptors, capability, exits.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <cerrno>
 #include <cstring>
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -73,9 +72,11 @@ class KvmDouble final : public KvmCalls {
   }
   bool ReadMemory(HostVirtAddr from, std::span<std::byte> to) noexcept override {
     reads_.push_back(from.value);
-    const auto word = words_.find(from.value);
-    if (word == words_.end() || to.size() != sizeof word->second) return false;
-    std::memcpy(to.data(), &word->second, to.size());
+    const auto known = words_.find(from.value);
+    const auto word =
+        known != words_.end() ? std::optional(known->second) : other_words_(from.value);
+    if (!word || to.size() != sizeof *word) return false;
+    std::memcpy(to.data(), &*word, to.size());
     return true;
   }
   MonoTime Now() noexcept override { return MonoTime(std::chrono::seconds(42)); }
@@ -91,6 +92,9 @@ class KvmDouble final : public KvmCalls {
   std::map<int, FdIdentity> identities_;
   std::map<RegisterId, std::uint64_t> registers_;  // of every vCPU; others do not exist
   std::set<RegisterId> unwritable_;
+  std::function<std::optional<std::uint64_t>(std::uint64_t)> other_words_ = [](std::uint64_t) {
+    return std::nullopt;
+  };
   std::map<std::uint64_t, std::uint64_t> words_;  // guest memory by host address; the rest faults
 
   std::vector<int> enabled_;   // VM descriptors
