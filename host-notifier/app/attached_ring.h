@@ -40,6 +40,10 @@ class AttachedRing {
   // Leaves records where they are.
   void Pause();
   void Release(ring::RingToken token) { attachment_.ring.Release(token); }
+  void OfferHostPages(bool offered) { attachment_.ring.OfferHostPages(offered); }
+  void AnswerHostPage(ring::RingToken token, vmm::HostPage answer) {
+    attachment_.ring.AnswerHostPage(token, answer);
+  }
 
   std::uint64_t number() const { return number_; }
   const ProcessIdentity& process() const { return attachment_.process; }

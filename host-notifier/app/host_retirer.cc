@@ -4,6 +4,20 @@
 
 namespace seaward {
 
+bool HostRetirer::RetiresHeld(bool has_ghes) const {
+  return RetiresFrameAt(RetireMoment::kHeldExit, config_.host_retire, has_ghes);
+}
+
+void HostRetirer::RetireHeld(std::uint64_t page, std::function<void(bool)> done) {
+  ledger_.Write<ledger::PageRow>(
+      [page](ledger::Ledger& l) { return l.View().Page(page); },
+      [this, done = std::move(done)](const Result<ledger::PageRow>& row) {
+        if (!row || row->host_retired != ledger::HostRetired::kPending || !row->host_frame)
+          return done(row && row->host_retired == ledger::HostRetired::kYes);
+        Retire({row->id, row->vm, row->incarnation, *row->host_frame, row->life, false}, done);
+      });
+}
+
 void HostRetirer::VerdictRecorded(const ledger::PageRow& page, bool has_ghes) {
   if (page.host_retired != ledger::HostRetired::kPending) return;
   const bool out_of_use =
@@ -34,11 +48,11 @@ void HostRetirer::RetireFrames(std::function<bool(const ledger::PendingFrame&)> 
       [this, chosen = std::move(chosen)](const Result<std::vector<ledger::PendingFrame>>& pending) {
         if (!pending) return log_.Error("host_frames_unknown", {{"why", pending.error().Text()}});
         for (const ledger::PendingFrame& frame : *pending)
-          if (chosen(frame)) Retire(frame);
+          if (chosen(frame)) Retire(frame, [](bool) {});
       });
 }
 
-void HostRetirer::Retire(const ledger::PendingFrame& pending) {
+void HostRetirer::Retire(const ledger::PendingFrame& pending, std::function<void(bool)> tell) {
   // Written once: a repeated write to hard_offline_page acts, and reports, anew.
   const auto outcome = std::make_shared<std::optional<Status>>();
   ledger_.Write<void>(
@@ -48,13 +62,14 @@ void HostRetirer::Retire(const ledger::PendingFrame& pending) {
         const auto state = done ? ledger::HostRetired::kYes : ledger::HostRetired::kRefused;
         return l.RecordHostRetirement(pending.page, state, done ? 0 : done.error().sys_errno);
       },
-      [this, pending, outcome](const Status& recorded) {
+      [this, pending, outcome, tell = std::move(tell)](const Status& recorded) {
         const bool yes = outcome->has_value() && (*outcome)->has_value();
         log_.Info("host_page", {{"vm", pending.vm.name},
                                 {"page", std::to_string(pending.page)},
                                 {"frame", FormatAddress(pending.frame.number)},
                                 {"host_retired", yes ? "yes" : "refused"},
                                 {"recorded", recorded ? "yes" : recorded.error().Text()}});
+        tell(yes);
       });
 }
 

@@ -22,6 +22,11 @@ class HostRetirer {
               const config::NotifierConfig& config)
       : ledger_(ledger), memory_(memory), log_(log), config_(config) {}
 
+  // Whether RetireHeld is to be called for exits of such a VM.
+  bool RetiresHeld(bool has_ghes) const;
+  // A vCPU waits at its exit until the frame behind this page is gone. `done` with true when it is,
+  // and the ledger says so.
+  void RetireHeld(std::uint64_t page, std::function<void(bool)> done);
   // The guest answered for this page.
   void VerdictRecorded(const ledger::PageRow& page, bool has_ghes);
   // The memory of this incarnation went back to the host, or is about to.
@@ -31,7 +36,7 @@ class HostRetirer {
 
  private:
   void RetireFrames(std::function<bool(const ledger::PendingFrame&)> chosen);
-  void Retire(const ledger::PendingFrame& pending);
+  void Retire(const ledger::PendingFrame& pending, std::function<void(bool)> done);
 
   LedgerThread& ledger_;
   HostMemory& memory_;

@@ -76,7 +76,8 @@ Status Notifier::Start() {
   if (!control) return Forward(control);
   control_ = std::move(*control);
   EndDeadIncarnations();
-  for (const config::StaticVm& vm : config_.static_vms) VmOfConfig(vm)->Seen(vm.channel, false);
+  for (const config::StaticVm& vm : config_.static_vms)
+    VmOfConfig(vm)->Seen(vm.channel, vm.has_ghes);
   if (!config_.libvirt.enabled) return {};
   auto source = LibvirtSource::Start(
       loop_, {.uri = config_.libvirt.uri, .channel_name = config_.libvirt.channel_name}, *this);

@@ -39,7 +39,7 @@ void Notifier::Admit(ring::Attachment attachment) {
   if (admitted->domain) {
     vm->Seen(admitted->domain->channel_socket, admitted->domain->has_ghes);
   } else {
-    vm->Seen(admitted->static_vm->channel, false);
+    vm->Seen(admitted->static_vm->channel, admitted->static_vm->has_ghes);
   }
   if (auto attached = vm->Attach(std::move(attachment)); !attached) {
     ++counters_.attaches_refused;

@@ -41,6 +41,7 @@ VmSnapshot Live(const Vm& vm) {
   live.ring.coalesced = ring.coalesced;
   live.ring.lost = ring.lost;
   live.ring.failed_injections = ring.failed_injections;
+  live.ring.native_fallbacks = ring.native_fallbacks;
   live.ring.rests = ring.rests;
   live.ring.malformed = ring.malformed;
   live.agent = vm.guest_stats();

@@ -51,6 +51,7 @@ Vm::~Vm() = default;
 void Vm::Seen(std::optional<std::string> channel_socket, bool has_ghes) {
   gone_ = false;
   has_ghes_ = has_ghes;
+  OfferHostPages();
   link_.Connect(std::move(channel_socket));
   FollowProcess();
   migration_->RetryMark();
@@ -70,6 +71,7 @@ Status Vm::Attach(ring::Attachment attachment) {
   auto ring = AttachedRing::Make(context_.loop, std::move(attachment), ++rings_made_, *this);
   if (!ring) return Forward(ring);
   rings_.push_back(std::move(*ring));
+  OfferHostPages();
   attach_timer_.Cancel();
   if (incarnation_) alarms_.Lower(ledger::AlarmKind::kUnattached);
   FollowProcess();
@@ -168,17 +170,6 @@ void Vm::ExpectAttach() {
   });
 }
 
-void Vm::ResumeRings() {
-  if (!incarnation_) return;
-  // A ring that ends inside Resume leaves rings_: walk over a copy of the addresses.
-  std::vector<AttachedRing*> rings;
-  for (const auto& ring : rings_) rings.push_back(ring.get());
-  for (AttachedRing* ring : rings) {
-    if (auto resumed = ring->Resume(); !resumed)
-      log_.Error("ring_not_watched", {{"vm", identity_.name}, {"why", resumed.error().Text()}});
-  }
-}
-
 void Vm::Rebooted() {
   ++reboots_;
   log_.Info("guest_rebooted", {{"vm", identity_.name}});
@@ -239,51 +230,6 @@ MigrationFacts Vm::LiveMigrationFacts() const {
 void Vm::MigrationChanged(const observe::MigrationState& state) {
   if (state.safe) return alarms_.Lower(ledger::AlarmKind::kUnsafeToMigrate);
   alarms_.Raise(ledger::AlarmKind::kUnsafeToMigrate, state.reason);
-}
-
-ring::RingCounters Vm::ring_counters() const {
-  ring::RingCounters sum;
-  for (const auto& ring : rings_) {
-    const ring::RingCounters one = ring->counters();
-    sum.taken += one.taken;
-    sum.coalesced += one.coalesced;
-    sum.lost += one.lost;
-    sum.failed_injections += one.failed_injections;
-    sum.rests += one.rests;
-    sum.malformed += one.malformed;
-  }
-  return sum;
-}
-
-void Vm::RingEventTaken(AttachedRing& from, const ring::RingEvent& event) {
-  intake_->Take(EventOfExit(event, context_.clock.WallNow()), from.process(),
-                [weak = weak_from_this(), number = from.number(),
-                 token = event.token](const Result<ledger::RecordedEvent>&) {
-                  const auto self = weak.lock();
-                  if (self == nullptr) return;
-                  self->migration_->Recheck();
-                  for (const auto& known : self->rings_)
-                    if (known->number() == number) known->Release(token);
-                });
-  AfterSession();
-}
-
-void Vm::RingLost(AttachedRing& from, std::uint64_t lost) {
-  log_.Error("exits_lost", {{"vm", identity_.name},
-                            {"pid", std::to_string(from.process().pid)},
-                            {"lost", std::to_string(lost)},
-                            {"effect", "bad pages may be unknown"}});
-  migration_->Recheck();
-}
-
-void Vm::RingEnded(AttachedRing& from) {
-  const ring::RingCounters counters = from.counters();
-  log_.Info("vmm_detached", {{"vm", identity_.name},
-                             {"pid", std::to_string(from.process().pid)},
-                             {"records", std::to_string(counters.taken)},
-                             {"lost", std::to_string(counters.lost)}});
-  std::erase_if(rings_, [&](const auto& ring) { return ring.get() == &from; });
-  if (process_ && rings_.empty()) ExpectAttach();
 }
 
 }  // namespace seaward

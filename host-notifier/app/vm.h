@@ -107,6 +107,12 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   void EndIncarnation(std::string_view why);
   void IncarnationKnown(const ProcessIdentity& process, const Result<Known>& known);
   void ResumeRings();
+  void OfferHostPages();
+  AttachedRing* RingNumber(std::uint64_t number);
+  void ExitRecorded(std::uint64_t ring, const ring::RingEvent& exit,
+                    const Result<ledger::RecordedEvent>& recorded);
+  void AnswerHeldExit(std::uint64_t ring, ring::RingToken token,
+                      const Result<ledger::RecordedEvent>& recorded);
   void ExpectAttach();
   MigrationFacts LiveMigrationFacts() const;
   void MigrationChanged(const observe::MigrationState& state);

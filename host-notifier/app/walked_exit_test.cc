@@ -1,6 +1,5 @@
 // A table-walk abort's suspected place through the whole notifier.
-#include "host-notifier/app/notifier_process_fixture.h"
-#include "host-notifier/vmm/attached_vm.h"
+#include "host-notifier/app/interposer_process_fixture.h"
 
 namespace seaward {
 namespace {
@@ -8,34 +7,16 @@ namespace {
 constexpr std::uint64_t kTable = 0x40711000;
 constexpr std::uint64_t kGva = 0xffff800012345000;
 
-class WalkedExitTest : public NotifierProcessTest {
+class WalkedExitTest : public InterposerProcessTest {
  protected:
-  void InterposerAttaches() {
-    vmm::AttachOptions options;
-    options.socket_path = dir_ / "attach.sock";
-    options.claimed_vm = *ParseUuid(kVm);
-    auto attached = vmm::AttachedVm::Start(options, [](LogLevel, std::string_view) {});
-    ASSERT_TRUE(attached) << attached.error().Text();
-    vm_ = std::move(*attached);
-  }
   void TableWalkFails(std::uint64_t gva) {
     vmm::SeaExit exit;
-    exit.when = SystemClock().Now();
     exit.esr = 0x92000017;
     exit.gva = GuestVirtAddr{gva};
     exit.gpa = GuestPhysAddr{kTable};
     exit.walked = true;
-    vm_->ring().Publish(0, exit);
+    Publishes(exit);
   }
-  void EverythingIsRecorded() {
-    Until("the ledger has every exit", [this] {
-      const auto ring = vm_->ring().counters();
-      return ring.published != 0 && ring.waiting == 0;
-    });
-  }
-
- private:
-  std::unique_ptr<vmm::AttachedVm> vm_;
 };
 
 TEST_F(WalkedExitTest, IsShownAndLeftAloneUntilASecondEventConfirmsIt) {

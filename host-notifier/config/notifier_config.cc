@@ -70,6 +70,7 @@ StaticVm ReadStaticVm(MapReader& map, const std::vector<StaticVm>& earlier) {
   vm.channel = SocketPath(map, "channel", std::nullopt);
   vm.attach_uid = static_cast<uid_t>(
       map.Integer("attach_uid", 0, {0, std::numeric_limits<uid_t>::max() - 1}).value);
+  vm.has_ghes = map.Flag("has_ghes", false).value;
   if (vm.name.size() > kMaxNameBytes)
     map.Refuse(name.at, fmt::format("a name has at most {} bytes", kMaxNameBytes));
   for (const StaticVm& other : earlier) {

@@ -40,8 +40,9 @@ struct LibvirtConfig {
 struct StaticVm {
   std::string name;
   Uuid uuid;
-  std::string channel;   // unix socket of its virtio-serial port
-  uid_t attach_uid = 0;  // the user whose VMM may attach for it
+  std::string channel;    // unix socket of its virtio-serial port
+  uid_t attach_uid = 0;   // the user whose VMM may attach for it
+  bool has_ghes = false;  // its VMM tells it of memory errors through ACPI's GHES
 };
 
 struct SessionConfig {

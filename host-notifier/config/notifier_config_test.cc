@@ -62,6 +62,7 @@ static_vms:
     uuid: c7a5fdbd-edaf-9455-926a-d65c16db1809
     channel: /run/g1/agent.sock
     attach_uid: 64055
+    has_ghes: true
 session:
   resend_initial_ms: 50
   heartbeat_s: 0
@@ -73,6 +74,7 @@ session:
   ASSERT_EQ(loaded->static_vms.size(), 1u);
   EXPECT_EQ(loaded->static_vms[0].channel, "/run/g1/agent.sock");
   EXPECT_EQ(loaded->static_vms[0].attach_uid, 64055u);
+  EXPECT_TRUE(loaded->static_vms[0].has_ghes);
   EXPECT_EQ(loaded->session.resend_initial, std::chrono::milliseconds(50));
   EXPECT_EQ(loaded->session.heartbeat, std::chrono::seconds(0));
 }

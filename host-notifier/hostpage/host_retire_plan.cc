@@ -7,6 +7,7 @@ bool WithGhes(RetireMoment moment) {
   switch (moment) {
     case RetireMoment::kExit:
       return false;
+    case RetireMoment::kHeldExit:
     // A page that the guest's kernel cannot let go is fresh after the next reset, if the host
     // retires it now; its next touch is fatal to the guest either way.
     case RetireMoment::kStillInUse:

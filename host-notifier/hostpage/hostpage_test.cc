@@ -108,17 +108,17 @@ TEST(HostRetirePlan, FollowsModeAndDomainInEveryCell) {
   struct Row {
     HostRetire mode;
     bool has_ghes;
-    bool exit, out_of_use, still_in_use, vm_ended;
+    bool exit, held_exit, out_of_use, still_in_use, vm_ended;
   };
   const Row rows[] = {
-      {HostRetire::kAuto, true, false, true, true, true},
-      {HostRetire::kAuto, false, false, false, false, true},
-      {HostRetire::kAfterVerdict, true, false, true, false, true},
-      {HostRetire::kAfterVerdict, false, false, true, false, true},
-      {HostRetire::kAtEnd, true, false, false, false, true},
-      {HostRetire::kAtEnd, false, false, false, false, true},
-      {HostRetire::kOff, true, false, false, false, false},
-      {HostRetire::kOff, false, false, false, false, false},
+      {HostRetire::kAuto, true, false, true, true, true, true},
+      {HostRetire::kAuto, false, false, false, false, false, true},
+      {HostRetire::kAfterVerdict, true, false, false, true, false, true},
+      {HostRetire::kAfterVerdict, false, false, false, true, false, true},
+      {HostRetire::kAtEnd, true, false, false, false, false, true},
+      {HostRetire::kAtEnd, false, false, false, false, false, true},
+      {HostRetire::kOff, true, false, false, false, false, false},
+      {HostRetire::kOff, false, false, false, false, false, false},
   };
   for (const Row& row : rows) {
     const auto at = [&](RetireMoment moment) {
@@ -126,6 +126,7 @@ TEST(HostRetirePlan, FollowsModeAndDomainInEveryCell) {
     };
     const auto name = config::ToString(row.mode);
     EXPECT_EQ(at(RetireMoment::kExit), row.exit) << name << row.has_ghes;
+    EXPECT_EQ(at(RetireMoment::kHeldExit), row.held_exit) << name << row.has_ghes;
     EXPECT_EQ(at(RetireMoment::kOutOfUse), row.out_of_use) << name << row.has_ghes;
     EXPECT_EQ(at(RetireMoment::kStillInUse), row.still_in_use) << name << row.has_ghes;
     EXPECT_EQ(at(RetireMoment::kVmEnded), row.vm_ended) << name << row.has_ghes;

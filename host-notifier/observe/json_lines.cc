@@ -151,6 +151,7 @@ Json CountsJson(const VmSnapshot& vm) {
   json["coalesced"] = vm.ring.coalesced;
   json["lost"] = vm.ring.lost;
   json["failed_injections"] = vm.ring.failed_injections;
+  json["native_fallbacks"] = vm.ring.native_fallbacks;
   json["rests"] = vm.ring.rests;
   json["malformed"] = vm.ring.malformed;
   return json;

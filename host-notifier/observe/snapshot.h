@@ -26,6 +26,7 @@ struct RingCounts {
   std::uint64_t coalesced = 0;
   std::uint64_t lost = 0;  // knowledge is incomplete when not 0
   std::uint64_t failed_injections = 0;
+  std::uint64_t native_fallbacks = 0;
   std::uint64_t rests = 0;
   std::uint64_t malformed = 0;
 };

@@ -1,6 +1,9 @@
 #include "host-notifier/ring/ring_consumer.h"
 
+#include <linux/futex.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <limits>
@@ -189,6 +192,20 @@ void RingConsumer::Release(RingToken token) {
   std::atomic_ref(view_.lane(token.lane).released).store(lane.released, std::memory_order_release);
 }
 
+void RingConsumer::OfferHostPages(bool offered) {
+  // Relaxed: see RingProducer::OffersHostPages.
+  std::atomic_ref(view_.header().offers).store(offered ? vmm::kOffersHostPages : 0, kRelaxed);
+}
+
+void RingConsumer::AnswerHostPage(RingToken token, vmm::HostPage answer) {
+  if (token.lane >= lanes_.size()) return;
+  std::uint32_t& word = view_.lane(token.lane).host_page;
+  // Relaxed: the word says all; the futex call orders it before the wake-up.
+  std::atomic_ref(word).store(vmm::HostPageAnswer(token.index + 1, answer), kRelaxed);
+  // Never waits, whatever a hostile VMM makes of the word: its own threads are all it can keep.
+  ::syscall(SYS_futex, &word, FUTEX_WAKE, std::numeric_limits<int>::max(), nullptr, nullptr, 0);
+}
+
 RingCounters RingConsumer::counters() const {
   RingCounters sum{.taken = taken_, .malformed = malformed_};
   sum.lost = Load(view_.header().laneless_losses);
@@ -198,6 +215,7 @@ RingCounters RingConsumer::counters() const {
     sum.coalesced += Load(lane.coalesced);
     sum.lost += Load(lane.lost);
     sum.failed_injections += Load(lane.failed_injections);
+    sum.native_fallbacks += Load(lane.native_fallbacks);
     sum.rests += Load(lane.rests);
   }
   return sum;

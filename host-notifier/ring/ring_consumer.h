@@ -47,6 +47,7 @@ struct RingCounters {
   std::uint64_t coalesced = 0;  // exits beyond the first of a record, as the VMM counts them
   std::uint64_t lost = 0;       // exits that found no room: knowledge is incomplete
   std::uint64_t failed_injections = 0;  // KVM refused the abort
+  std::uint64_t native_fallbacks = 0;   // held vCPUs that were told in another way after all
   std::uint64_t rests = 0;              // pauses of vCPUs that faulted without getting anywhere
   std::uint64_t malformed = 0;          // records with a field that had to be corrected
 };
@@ -71,6 +72,12 @@ class RingConsumer {
   // The event is safe elsewhere: its slot may be written again. Any order; a token is released
   // once, further or foreign ones are ignored.
   void Release(RingToken token);
+
+  // Tells the VMM whether AnswerHostPage will follow each event with Injection::kNative.
+  void OfferHostPages(bool offered);
+  // What became of the host's page behind an event whose vCPU is held; wakes it. Before or after
+  // the release.
+  void AnswerHostPage(RingToken token, vmm::HostPage answer);
 
   RingCounters counters() const;
 

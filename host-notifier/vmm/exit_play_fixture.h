@@ -23,7 +23,7 @@ class ExitPlay {
         rule_(std::move(rule)),
         mode_(static_cast<InjectMode>(script_.Get<std::uint8_t>() %
                                       (static_cast<unsigned>(InjectMode::kNone) + 1))),
-        interposer_(kvm_, sinks_, mode_) {
+        interposer_(kvm_, sinks_, InterposerOptions{.mode = mode_}) {
     for (const RegisterId id : kRegisters) kvm_.registers_[id] = 0;
     // A guest that translates, with 4 KiB tables everywhere: walks go far.
     kvm_.registers_[RegisterId::kSctlrEl1] = 1;
@@ -98,10 +98,20 @@ class ExitPlay {
         return;
       case 5:
         kvm_.inject_error_ = op / 8 % 2 == 0 ? 0 : EINVAL;
-        return;
+        return SetNotifier(op / 16);
       default:
         return Exit(op);
     }
+  }
+
+  void SetNotifier(unsigned choice) {
+    sinks_.record_.offers_host_pages = choice % 4 != 0;
+    const auto answer = static_cast<HostPage>(choice % 3);
+    sinks_.record_.host_page = [this, answer, choice] {
+      kvm_.now_ += std::chrono::milliseconds(10);
+      if (choice % 5 == 4) kvm_.pages_[kVcpu].immediate_exit = 1;
+      return answer;
+    };
   }
 
   void Exit(std::uint8_t op) {
@@ -116,11 +126,15 @@ class ExitPlay {
     const std::size_t published = sinks_.record_.exits.size();
     const std::size_t injected = kvm_.injected_.size();
     const int failed = sinks_.record_.failed_injections;
+    const int fallbacks = sinks_.record_.native_fallbacks;
+    const MonoTime start = kvm_.now_;
+    kvm_.pages_[kVcpu].immediate_exit = 0;
     kvm_.reads_.clear();
     errno = 77;
     rule_(Call(kVcpu, kvm::kRun, nullptr) == 0, "KVM_RUN's result is KVM's");
     rule_(errno == 77, "errno stays");
     rule_(kvm_.reads_.size() <= kReadsPerWalk, "a walk is bounded");
+    rule_(kvm_.now_ - start <= kDefaultNativeWait, "a vCPU is held within its bound");
     if (mode_ == InjectMode::kNone) {
       rule_(sinks_.record_.exits.size() == published, "mode none leaves exits alone");
       return;
@@ -130,7 +144,10 @@ class ExitPlay {
     CheckPublished(sinks_.record_.exits.back().second, step.sea);
     const bool told_by_kvm = kvm_.injected_.size() == injected + 1;
     const bool refused = sinks_.record_.failed_injections == failed + 1;
-    CheckTold(sinks_.record_.exits.back().second, told_by_kvm, refused);
+    const SeaExit& exit = sinks_.record_.exits.back().second;
+    if (exit.injection != Injection::kNative) return CheckTold(exit, told_by_kvm, refused);
+    rule_(exit.hva.value != 0 && (exit.flags & kSeaFlagGpaValid) != 0, "held for a known page");
+    if (sinks_.record_.native_fallbacks == fallbacks) rule_(!told_by_kvm, "settled: not injected");
   }
 
   void CheckPublished(const SeaExit& exit, const kvm::ArmSea& sea) {

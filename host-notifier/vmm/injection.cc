@@ -11,9 +11,18 @@ bool KvmInjectsExactly(std::uint64_t esr) {
   return IsDataAbort(esr) && (esr & kFaultStatusMask) == kExternalAbort && (esr & dropped) == 0;
 }
 
+bool HostMaySettle(InjectMode mode, const SeaExit& exit) {
+  using namespace syndrome;
+  constexpr std::uint64_t uncontainable = 2 << 11;
+  if (mode != InjectMode::kAuto && mode != InjectMode::kNative) return false;
+  return (exit.flags & kSeaFlagGpaValid) != 0 && exit.hva.value != 0 &&
+         (exit.esr & kErrorTypeMask) != uncontainable;
+}
+
 bool WantsExactEntry(InjectMode mode, std::uint64_t esr) {
   switch (mode) {
     case InjectMode::kAuto:
+    case InjectMode::kNative:
       return !KvmInjectsExactly(esr);
     case InjectMode::kExact:
       return true;

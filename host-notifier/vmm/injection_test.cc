@@ -33,6 +33,8 @@ TEST(Injection, FollowsModeAndSyndromeInEveryCell) {
   const Row rows[] = {
       {InjectMode::kAuto, true, Injection::kKvm, Injection::kExact},
       {InjectMode::kAuto, false, Injection::kKvm, Injection::kKvmInexact},
+      {InjectMode::kNative, true, Injection::kKvm, Injection::kExact},
+      {InjectMode::kNative, false, Injection::kKvm, Injection::kKvmInexact},
       {InjectMode::kKvm, true, Injection::kKvm, Injection::kKvmInexact},
       {InjectMode::kKvm, false, Injection::kKvm, Injection::kKvmInexact},
       {InjectMode::kExact, true, Injection::kExact, Injection::kExact},

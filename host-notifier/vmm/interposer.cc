@@ -3,8 +3,8 @@
 #include "host-notifier/vmm/kvm_abi.h"
 
 namespace seaward::vmm {
-Interposer::Interposer(KvmCalls& calls, ExitSinkFactory& sinks, InjectMode mode)
-    : calls_(calls), sinks_(sinks), mode_(mode) {}
+Interposer::Interposer(KvmCalls& calls, ExitSinkFactory& sinks, const InterposerOptions& options)
+    : calls_(calls), sinks_(sinks), mode_(options.mode), native_wait_(options.native_wait) {}
 
 Interposer::~Interposer() {
   for (auto& slot : vcpus_) {
@@ -156,6 +156,7 @@ void Interposer::Remember(int vcpu_fd, std::uint32_t index, std::shared_ptr<Vm> 
                .vm = std::move(vm),
                .run = nullptr,
                .guard = {},
+               .settled = std::nullopt,
                .exits = 0};
   slot.store(vcpu, std::memory_order_release);  // with its content
 }

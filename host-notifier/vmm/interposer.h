@@ -10,11 +10,13 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "host-notifier/vmm/exact_injection.h"
 #include "host-notifier/vmm/injection.h"
@@ -25,13 +27,18 @@
 
 namespace seaward::vmm {
 
+struct InterposerOptions {
+  InjectMode mode = InjectMode::kAuto;
+  std::chrono::milliseconds native_wait = kDefaultNativeWait;
+};
+
 class Interposer {
  public:
   // vCPUs with higher descriptors are passed through, unprotected; said once.
   static constexpr int kMaxFd = 65536;
 
   // `calls` and `sinks` outlive the interposer.
-  Interposer(KvmCalls& calls, ExitSinkFactory& sinks, InjectMode mode);
+  Interposer(KvmCalls& calls, ExitSinkFactory& sinks, const InterposerOptions& options);
   ~Interposer();
 
   // The VMM's ioctl(2).
@@ -55,6 +62,8 @@ class Interposer {
     std::shared_ptr<Vm> vm;
     kvm_run* run = nullptr;  // mapped at the first KVM_RUN: earlier would pin a scratch VM
     LoopGuard guard;
+    // The page that the host retired for the last held exit: a further one there was not settled.
+    std::optional<GuestPhysAddr> settled;
     std::uint64_t exits = 0;
   };
 
@@ -79,17 +88,25 @@ class Interposer {
   bool GetReady(Vcpu& vcpu, int fd) noexcept;
   bool Answer(Vcpu& vcpu, int fd) noexcept;
   SeaExit ExitOf(const Vcpu& vcpu, int fd) noexcept;
+  // What becomes of an exit for which the vCPU is held.
+  enum class Held { kSettled, kInterrupted, kNotSettled };
+  bool MayHold(const Vcpu& vcpu, const SeaExit& exit, ExitSink* sink) noexcept;
+  Held Hold(Vcpu& vcpu, const SeaExit& exit, ExitSink& sink) noexcept;
+  void TellGuest(Vcpu& vcpu, int fd, SeaExit& exit, ExitSink* sink) noexcept;
+  void SlowDown(Vcpu& vcpu, const SeaExit& exit, bool handler_is_bad, ExitSink* sink) noexcept;
   int Inject(int fd, const std::optional<ExactEntry>& entry) noexcept;
   void SayExit(Vcpu& vcpu, const SeaExit& exit, int inject_errno) noexcept;
 
   KvmCalls& calls_;
   ExitSinkFactory& sinks_;
   const InjectMode mode_;
+  const std::chrono::milliseconds native_wait_;
   std::mutex mutex_;  // vms_, and the writing of vcpus_
   std::map<int, std::shared_ptr<Vm>> vms_;
   std::shared_ptr<Vm> latest_vm_;
   std::atomic<bool> said_unsupported_{false};
   std::atomic<bool> said_beyond_{false};
+  std::atomic<bool> said_not_native_{false};
   // A Vcpu is made once per descriptor number and reused in place: a running vCPU may look at it at
   // any time.
   std::array<std::atomic<Vcpu*>, kMaxFd> vcpus_{};

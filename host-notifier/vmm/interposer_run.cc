@@ -26,6 +26,8 @@ const char* ToText(Injection injection) {
       return "vmm";
     case Injection::kExact:
       return "exact";
+    case Injection::kNative:
+      return "native";
   }
   return "none";
 }
@@ -105,24 +107,83 @@ SeaExit Interposer::ExitOf(const Vcpu& vcpu, int fd) noexcept {
 bool Interposer::Answer(Vcpu& vcpu, int fd) noexcept {
   const KeepErrno keep;
   SeaExit exit = ExitOf(vcpu, fd);
-  const bool observe = vcpu.vm->vmm_handles.load(std::memory_order_relaxed);
-  std::optional<ExactEntry> entry;
-  if (!observe && WantsExactEntry(mode_, exit.esr))
-    entry = PlanExactEntry(VcpuRegisters(calls_, fd), vcpu.kind, exit);
-  exit.injection = observe ? Injection::kVmm : DecideInjection(mode_, exit.esr, entry.has_value());
   ExitSink* sink = vcpu.vm->sink.load(std::memory_order_acquire);
+  if (vcpu.vm->vmm_handles.load(std::memory_order_relaxed)) {
+    exit.injection = Injection::kVmm;
+    if (sink != nullptr) sink->Publish(vcpu.index, exit);
+    SayExit(vcpu, exit, 0);
+    return false;
+  }
+  if (MayHold(vcpu, exit, sink)) {
+    exit.injection = Injection::kNative;
+    sink->Publish(vcpu.index, exit);
+    const Held held = Hold(vcpu, exit, *sink);
+    // Interrupted: KVM_RUN returns at once; when the guest comes back it meets the page again.
+    if (held == Held::kInterrupted) return true;
+    if (held == Held::kSettled) {
+      SayExit(vcpu, exit, 0);
+      SlowDown(vcpu, exit, false, sink);
+      return true;
+    }
+    sink->CountNativeFallback(vcpu.index);
+    TellGuest(vcpu, fd, exit, nullptr);  // published already
+    return true;
+  }
+  TellGuest(vcpu, fd, exit, sink);
+  return true;
+}
+
+bool Interposer::MayHold(const Vcpu& vcpu, const SeaExit& exit, ExitSink* sink) noexcept {
+  if (sink == nullptr || !HostMaySettle(mode_, exit)) return false;
+  if (!sink->OffersHostPages()) {
+    if (mode_ == InjectMode::kNative && !said_not_native_.exchange(true))
+      calls_.Say(LogLevel::kInfo, "no notifier offers native handling of this VM: as in mode auto");
+    return false;
+  }
+  return !vcpu.settled || vcpu.settled->value / kPoisonGranule != exit.gpa.value / kPoisonGranule;
+}
+
+Interposer::Held Interposer::Hold(Vcpu& vcpu, const SeaExit& exit, ExitSink& sink) noexcept {
+  // A kick that comes between the look at immediate_exit and the wait is noticed a slice later.
+  constexpr std::chrono::milliseconds kSlice{10};
+  const auto& immediate_exit = *static_cast<const volatile __u8*>(&vcpu.run->immediate_exit);
+  const MonoTime deadline = calls_.Now() + native_wait_;
+  while (calls_.Now() < deadline) {
+    if (immediate_exit != 0) return Held::kInterrupted;
+    switch (sink.AwaitHostPage(vcpu.index, kSlice)) {
+      case HostPage::kRetired:
+        vcpu.settled = exit.gpa;
+        return Held::kSettled;
+      case HostPage::kKept:
+        return Held::kNotSettled;
+      case HostPage::kUnanswered:
+        break;
+    }
+  }
+  return Held::kNotSettled;
+}
+
+// Publishes, when there is a `sink`, and injects.
+void Interposer::TellGuest(Vcpu& vcpu, int fd, SeaExit& exit, ExitSink* sink) noexcept {
+  std::optional<ExactEntry> entry;
+  if (WantsExactEntry(mode_, exit.esr))
+    entry = PlanExactEntry(VcpuRegisters(calls_, fd), vcpu.kind, exit);
+  exit.injection = DecideInjection(mode_, exit.esr, entry.has_value());
   // First of all: the agent can be on its way to the page while the guest takes the abort.
   if (sink != nullptr) sink->Publish(vcpu.index, exit);
-  const int inject_errno = observe ? 0 : Inject(fd, entry);
-  if (sink != nullptr && inject_errno != 0) sink->CountFailedInjection(vcpu.index);
+  const int inject_errno = Inject(fd, entry);
+  ExitSink* counters = vcpu.vm->sink.load(std::memory_order_acquire);
+  if (counters != nullptr && inject_errno != 0) counters->CountFailedInjection(vcpu.index);
   SayExit(vcpu, exit, inject_errno);
-  if (observe) return false;
-  const bool bad_handler = entry && entry->after.handler_is_bad;
-  const auto rest = bad_handler ? vcpu.guard.AfterBadHandler() : vcpu.guard.AfterFault(exit);
-  if (rest.count() == 0) return true;
+  SlowDown(vcpu, exit, entry && entry->after.handler_is_bad, counters);
+}
+
+void Interposer::SlowDown(Vcpu& vcpu, const SeaExit& exit, bool handler_is_bad,
+                          ExitSink* sink) noexcept {
+  const auto rest = handler_is_bad ? vcpu.guard.AfterBadHandler() : vcpu.guard.AfterFault(exit);
+  if (rest.count() == 0) return;
   if (sink != nullptr) sink->CountRest(vcpu.index);
   calls_.Rest(rest);
-  return true;
 }
 
 // 0, or why the guest was not told, or not in the way that was planned.

@@ -198,6 +198,14 @@ TEST(PreloadEnvironment, SaysWhatItDidNotUnderstand) {
   EXPECT_TRUE(set.complaints.empty());
   EXPECT_EQ(read({{"SEAWARD_INJECT", "kvm"}}).inject, InjectMode::kKvm);
   EXPECT_EQ(read({{"SEAWARD_INJECT", "exact"}}).inject, InjectMode::kExact);
+  EXPECT_EQ(read({{"SEAWARD_INJECT", "native"}}).inject, InjectMode::kNative);
+  EXPECT_EQ(defaults.native_wait, std::chrono::milliseconds(500));
+  EXPECT_EQ(read({{"SEAWARD_NATIVE_WAIT_MS", "70"}}).native_wait, std::chrono::milliseconds(70));
+  for (const char* value : {"0", "10001", "", "5s", "-1"}) {
+    const auto odd = read({{"SEAWARD_NATIVE_WAIT_MS", value}});
+    EXPECT_EQ(odd.native_wait, std::chrono::milliseconds(500)) << value;
+    EXPECT_EQ(odd.complaints.size(), 1u) << value;
+  }
   const auto wrong = read({{"SEAWARD_INJECT", "yes"}, {"SEAWARD_LOG", "loud"}});
   EXPECT_EQ(wrong.complaints.size(), 2u);
   EXPECT_EQ(wrong.inject, InjectMode::kAuto);

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/log.h"
+#include "host-notifier/vmm/ring_format.h"
 #include "host-notifier/vmm/sea_exit.h"
 
 namespace seaward::vmm {
@@ -46,6 +47,12 @@ class ExitSink {
  public:
   virtual ~ExitSink() = default;
   virtual void Publish(std::uint32_t vcpu, const SeaExit& exit) noexcept = 0;
+  // Whether a notifier is there that retires the host's page while the vCPU is held.
+  virtual bool OffersHostPages() noexcept = 0;
+  // Waits, for `slice` at most or until a signal, for what became of the host's page behind the
+  // last exit of this vCPU.
+  virtual HostPage AwaitHostPage(std::uint32_t vcpu, std::chrono::milliseconds slice) noexcept = 0;
+  virtual void CountNativeFallback(std::uint32_t vcpu) noexcept = 0;
   virtual void CountFailedInjection(std::uint32_t vcpu) noexcept = 0;
   virtual void CountRest(std::uint32_t vcpu) noexcept = 0;
   // In a forked child: see Keeper::AbandonInChild.

@@ -79,10 +79,11 @@ class KvmDouble final : public KvmCalls {
     std::memcpy(to.data(), &*word, to.size());
     return true;
   }
-  MonoTime Now() noexcept override { return MonoTime(std::chrono::seconds(42)); }
+  MonoTime Now() noexcept override { return now_; }
   void Rest(std::chrono::milliseconds time) noexcept override { rests_.push_back(time); }
   void Say(LogLevel, std::string_view line) noexcept override { lines_.emplace_back(line); }
 
+  MonoTime now_{std::chrono::seconds(42)};
   int next_fd_ = 10;  // what the next KVM_CREATE_* returns
   bool has_capability_ = true;
   int inject_error_ = 0;
@@ -163,6 +164,10 @@ class KvmDouble final : public KvmCalls {
 
 struct SinkRecord {
   std::vector<std::pair<std::uint32_t, SeaExit>> exits;
+  bool offers_host_pages = false;
+  // What a held vCPU meets in each slice; one that is not answered must let time pass.
+  std::function<HostPage()> host_page = [] { return HostPage::kRetired; };
+  int native_fallbacks = 0;
   int failed_injections = 0;
   int rests = 0;
   int opened = 0;
@@ -177,6 +182,11 @@ class RecordingSink final : public ExitSink {
   void Publish(std::uint32_t vcpu, const SeaExit& exit) noexcept override {
     record_.exits.emplace_back(vcpu, exit);
   }
+  bool OffersHostPages() noexcept override { return record_.offers_host_pages; }
+  HostPage AwaitHostPage(std::uint32_t, std::chrono::milliseconds) noexcept override {
+    return record_.host_page();
+  }
+  void CountNativeFallback(std::uint32_t) noexcept override { ++record_.native_fallbacks; }
   void CountFailedInjection(std::uint32_t) noexcept override { ++record_.failed_injections; }
   void CountRest(std::uint32_t) noexcept override { ++record_.rests; }
   void AbandonInChild() noexcept override { ++record_.abandoned; }

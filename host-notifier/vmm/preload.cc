@@ -91,6 +91,16 @@ class RingSink final : public ExitSink {
   void Publish(std::uint32_t vcpu, const SeaExit& exit) noexcept override {
     vm_->ring().Publish(vcpu, exit);
   }
+  bool OffersHostPages() noexcept override {
+    // A word that a dead notifier left behind offers nothing.
+    return vm_->keeper().state().attached && vm_->ring().OffersHostPages();
+  }
+  HostPage AwaitHostPage(std::uint32_t vcpu, std::chrono::milliseconds slice) noexcept override {
+    return vm_->ring().AwaitHostPage(vcpu, vm_->ring().LastSequence(vcpu), slice);
+  }
+  void CountNativeFallback(std::uint32_t vcpu) noexcept override {
+    vm_->ring().CountNativeFallback(vcpu);
+  }
   void CountFailedInjection(std::uint32_t vcpu) noexcept override {
     vm_->ring().CountFailedInjection(vcpu);
   }
@@ -126,7 +136,7 @@ struct Process {
       : environment(from),
         calls(environment),
         sinks(environment, calls),
-        interposer(calls, sinks, environment.inject) {}
+        interposer(calls, sinks, {environment.inject, environment.native_wait}) {}
 
   // Once, and only where KVM is used: LD_PRELOAD reaches every program that the VMM starts.
   void SayComplaints() noexcept {

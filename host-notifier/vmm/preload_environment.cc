@@ -10,6 +10,8 @@ namespace {
 void ReadInject(const std::string& text, PreloadEnvironment& out) {
   if (text == "auto") {
     out.inject = InjectMode::kAuto;
+  } else if (text == "native") {
+    out.inject = InjectMode::kNative;
   } else if (text == "kvm") {
     out.inject = InjectMode::kKvm;
   } else if (text == "exact") {
@@ -18,7 +20,20 @@ void ReadInject(const std::string& text, PreloadEnvironment& out) {
     out.inject = InjectMode::kNone;
   } else {
     out.complaints.push_back("SEAWARD_INJECT='" + text +
-                             "' is not auto, kvm, exact or none: auto holds");
+                             "' is not auto, native, kvm, exact or none: auto holds");
+  }
+}
+
+void ReadNativeWait(const std::string& text, PreloadEnvironment& out) {
+  constexpr long longest = 10000;  // a guest that stands still longer takes its CPU for dead
+  long ms = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), ms);
+  if (parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() && ms >= 1 &&
+      ms <= longest) {
+    out.native_wait = std::chrono::milliseconds(ms);
+  } else {
+    out.complaints.push_back("SEAWARD_NATIVE_WAIT_MS='" + text +
+                             "' is not 1 to 10000: the default holds");
   }
 }
 
@@ -45,6 +60,7 @@ PreloadEnvironment ReadPreloadEnvironment(const std::function<const char*(const 
   if (const char* path = get("SEAWARD_ATTACH_SOCKET"); path != nullptr && *path != '\0')
     out.attach_socket = path;
   if (const char* text = get("SEAWARD_INJECT"); text != nullptr) ReadInject(text, out);
+  if (const char* text = get("SEAWARD_NATIVE_WAIT_MS"); text != nullptr) ReadNativeWait(text, out);
   if (const char* text = get("SEAWARD_LOG"); text != nullptr) ReadLog(text, out);
   return out;
 }

@@ -1,6 +1,7 @@
 // The interposer's settings, all from the environment: it has no other way in.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -13,8 +14,9 @@ namespace seaward::vmm {
 
 struct PreloadEnvironment {
   std::string attach_socket;              // SEAWARD_ATTACH_SOCKET
-  InjectMode inject = InjectMode::kAuto;  // SEAWARD_INJECT = auto | kvm | exact | none
-  bool silent = false;                    // SEAWARD_LOG = off | error | info | debug
+  InjectMode inject = InjectMode::kAuto;  // SEAWARD_INJECT = auto | native | kvm | exact | none
+  std::chrono::milliseconds native_wait = kDefaultNativeWait;  // SEAWARD_NATIVE_WAIT_MS
+  bool silent = false;  // SEAWARD_LOG = off | error | info | debug
   LogLevel threshold = LogLevel::kInfo;
   std::vector<std::string> complaints;  // values that were not understood; defaults hold
 

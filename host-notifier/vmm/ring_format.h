@@ -42,7 +42,10 @@ struct RingHeader {
   std::uint32_t lanes;
   std::uint32_t records_per_lane;
   std::uint32_t record_bytes;
-  std::uint64_t reserved0[5];
+  // Written by the notifier, beside constants because it hardly ever changes: kOffersHostPages.
+  std::uint32_t offers;
+  std::uint32_t reserved3;
+  std::uint64_t reserved0[4];
   // 1 while the notifier sleeps and wants its doorbell; whoever takes it to 0 rings.
   std::uint32_t consumer_sleeps;
   std::uint32_t reserved1;
@@ -60,10 +63,14 @@ struct LaneHeader {
   std::uint64_t failed_injections;  // KVM refused the abort
   std::uint64_t rests;              // pauses of a vCPU that faults without getting anywhere
   std::uint64_t published;          // records, for people and status; the notifier ignores it
-  std::uint64_t reserved0[3];
+  std::uint64_t native_fallbacks;   // held exits that the notifier did not settle: injected instead
+  std::uint64_t reserved0[2];
   // Written by the notifier.
   std::uint64_t released;  // records [0, released) may be written again
-  std::uint64_t reserved1[7];
+  // HostPageAnswer to the newest answered record whose vCPU is held; a futex of that vCPU.
+  std::uint32_t host_page;
+  std::uint32_t reserved2;
+  std::uint64_t reserved1[6];
 };
 
 struct RingRecord {
@@ -83,6 +90,18 @@ struct RingRecord {
 };
 
 inline constexpr std::uint32_t kWalkedBit = std::uint32_t{1} << 16;
+
+// RingHeader.offers: this notifier takes the host's page away while a vCPU is held at its exit
+// (Injection::kNative), and answers.
+inline constexpr std::uint32_t kOffersHostPages = 1;
+
+// What became of the host's page behind a record. 0 in the word: nothing yet.
+enum class HostPage : std::uint32_t { kUnanswered = 0, kRetired = 1, kKept = 2 };
+
+// The word that answers the record with this sequence: any other word in its place is no answer.
+constexpr std::uint32_t HostPageAnswer(std::uint64_t sequence, HostPage answer) {
+  return static_cast<std::uint32_t>(sequence << 2) | static_cast<std::uint32_t>(answer);
+}
 
 inline constexpr std::uint32_t kCountClosed = std::uint32_t{1} << 31;
 

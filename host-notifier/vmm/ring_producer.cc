@@ -1,6 +1,10 @@
 #include "host-notifier/vmm/ring_producer.h"
 
+#include <linux/futex.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -29,7 +33,10 @@ constexpr std::uint64_t PageOf(std::uint64_t address) {
 }
 
 // The same fact once more: everything but the time and the offset inside the page is equal.
+// And the vCPU waits for an answer in both or in neither.
 bool SameFact(const RingRecord& record, const SeaExit& exit) {
+  const bool waits = (record.attributes >> 8 & 0xff) == static_cast<unsigned>(Injection::kNative);
+  if (waits != (exit.injection == Injection::kNative)) return false;
   return record.flags == exit.flags && record.esr == exit.esr &&
          ((record.attributes & kWalkedBit) != 0) == exit.walked &&
          PageOf(record.gpa) == PageOf(exit.gpa.value) &&
@@ -74,6 +81,7 @@ Published RingProducer::Publish(std::uint32_t vcpu, const SeaExit& exit) noexcep
   // the slot must not move ahead of them.
   const std::uint64_t released = Atomic(lane.released).load(std::memory_order_acquire);
   if (Coalesce(vcpu, exit, released)) return Published::kCoalesced;
+  lanes_[vcpu].last = 0;
   if (lanes_[vcpu].next - released >= view_.geometry().records_per_lane) {
     Increment(lane.lost);
     RingDoorbell();
@@ -100,6 +108,7 @@ bool RingProducer::Coalesce(std::uint32_t vcpu, const SeaExit& exit,
     // time.
     if (!count.compare_exchange_strong(seen, seen + 1, std::memory_order_relaxed)) return false;
     Increment(view_.lane(vcpu).coalesced);
+    lanes_[vcpu].last = next - back + 1;
     return true;
   }
   return false;
@@ -132,6 +141,7 @@ void RingProducer::Write(std::uint32_t vcpu, const SeaExit& exit) noexcept {
   // Release, so that whoever sees the number sees the record; sequentially consistent, for
   // RingDoorbell.
   Atomic(record.sequence).store(++own.next, std::memory_order_seq_cst);
+  own.last = own.next;
   Atomic(view_.lane(vcpu).published).store(own.next, relaxed);
 }
 
@@ -149,6 +159,37 @@ void RingProducer::RingDoorbell() noexcept {
   // notifier then still finds the record at its next look.
   [[maybe_unused]] const ssize_t ignored = ::write(doorbell_.get(), &one, sizeof one);
   errno = saved_errno;
+}
+
+std::uint64_t RingProducer::LastSequence(std::uint32_t vcpu) const noexcept {
+  return vcpu < lanes_.size() ? lanes_[vcpu].last : 0;
+}
+
+bool RingProducer::OffersHostPages() const noexcept {
+  // Relaxed: a hint; a wrong one costs one bounded wait, or one exit told in another way.
+  return (Atomic(view_.header().offers).load(std::memory_order_relaxed) & kOffersHostPages) != 0;
+}
+
+HostPage RingProducer::AwaitHostPage(std::uint32_t vcpu, std::uint64_t sequence,
+                                     std::chrono::milliseconds slice) noexcept {
+  if (vcpu >= lanes_.size()) return HostPage::kUnanswered;
+  std::uint32_t& word = view_.lane(vcpu).host_page;
+  const auto answer = [&](std::uint32_t seen) {
+    for (const HostPage a : {HostPage::kRetired, HostPage::kKept})
+      if (seen == HostPageAnswer(sequence, a)) return a;
+    return HostPage::kUnanswered;
+  };
+  // Relaxed: the word stands alone, what it speaks of is the kernel's.
+  const std::uint32_t before = Atomic(word).load(std::memory_order_relaxed);
+  if (const HostPage known = answer(before); known != HostPage::kUnanswered) return known;
+  const timespec timeout{.tv_sec = slice.count() / 1000, .tv_nsec = slice.count() % 1000 * 1000000};
+  // Shared, not private: the notifier wakes from another process.
+  ::syscall(SYS_futex, &word, FUTEX_WAIT, before, &timeout, nullptr, 0);
+  return answer(Atomic(word).load(std::memory_order_relaxed));
+}
+
+void RingProducer::CountNativeFallback(std::uint32_t vcpu) noexcept {
+  if (vcpu < view_.geometry().lanes) Increment(view_.lane(vcpu).native_fallbacks);
 }
 
 void RingProducer::CountFailedInjection(std::uint32_t vcpu) noexcept {

@@ -33,6 +33,17 @@ class RingProducer {
   // sleeps, none otherwise. A repeat of a page whose record nobody has taken yet is counted there;
   // a full lane counts the exit as lost.
   Published Publish(std::uint32_t vcpu, const SeaExit& exit) noexcept;
+  // Names the record that holds this vCPU's last exit; 0 when it was lost. The vCPU's own thread.
+  std::uint64_t LastSequence(std::uint32_t vcpu) const noexcept;
+  // Whether the notifier, when it last said, retires host pages of held exits.
+  bool OffersHostPages() const noexcept;
+  // Waits for the answer to a record, for `slice` at most; a signal ends it early. The word is the
+  // notifier's to write: nothing but the two answers to this very record means anything. Changes
+  // errno.
+  HostPage AwaitHostPage(std::uint32_t vcpu, std::uint64_t sequence,
+                         std::chrono::milliseconds slice) noexcept;
+
+  void CountNativeFallback(std::uint32_t vcpu) noexcept;
   void CountFailedInjection(std::uint32_t vcpu) noexcept;
   // The vCPU was slowed down because it faults without getting anywhere.
   void CountRest(std::uint32_t vcpu) noexcept;
@@ -47,6 +58,7 @@ class RingProducer {
   struct alignas(64) Lane {
     std::uint64_t next = 0;  // index of the record to write
     bool announced = false;  // its bit in lanes_in_use is set
+    std::uint64_t last = 0;  // sequence of the record that holds the last exit, 0 = lost
   };
   RingProducer(RingMapping mapping, UniqueFd doorbell, RingGeometry geometry);
   bool Coalesce(std::uint32_t vcpu, const SeaExit& exit, std::uint64_t released) noexcept;

@@ -16,9 +16,10 @@ enum class Injection : std::uint8_t {
   kKvmInexact = 2,  // ext_dabt_pending, but the guest's ESR or FAR differs from the hardware's
   kVmm = 3,         // left to the VMM, which handles the exit itself
   kExact = 4,       // the registers written as the CPU would have written them
+  kNative = 5,  // the vCPU is held: the host is to retire the page, and the VMM to tell the guest
 };
 
-inline constexpr Injection kLastInjection = Injection::kExact;
+inline constexpr Injection kLastInjection = Injection::kNative;
 
 // kvm_run.arm_sea.flags: `gpa` holds an address.
 inline constexpr std::uint64_t kSeaFlagGpaValid = 1;

@@ -67,7 +67,7 @@ vmm::SeaExit SeaExitOf(const seaward_exit& exit) {
   out.hva = seaward::HostVirtAddr{exit.hva};
   if (std::has_single_bit(exit.backing_page_size))
     out.page_shift = static_cast<std::uint8_t>(std::countr_zero(exit.backing_page_size));
-  out.injection = exit.injection <= static_cast<std::uint32_t>(vmm::kLastInjection)
+  out.injection = exit.injection <= SEAWARD_INJECTED_EXACT
                       ? static_cast<vmm::Injection>(exit.injection)
                       : vmm::Injection::kNone;
   return out;

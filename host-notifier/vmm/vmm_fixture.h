@@ -17,7 +17,7 @@ inline constexpr std::uint64_t kHostRam = 0x7f1200000000;
 class InterposedVmm : public testing::Test {
  protected:
   void Load(InjectMode mode = InjectMode::kAuto) {
-    interposer_ = std::make_unique<Interposer>(kvm_, sinks_, mode);
+    interposer_ = std::make_unique<Interposer>(kvm_, sinks_, InterposerOptions{.mode = mode});
   }
   int CreateVm(int fd) {
     kvm_.next_fd_ = fd;

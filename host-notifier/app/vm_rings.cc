@@ -1,0 +1,91 @@
+// The VM's attached rings: exits on their way to the ledger, and answers on their way back.
+#include <algorithm>
+
+#include "host-notifier/app/vm.h"
+
+namespace seaward {
+
+void Vm::OfferHostPages() {
+  for (const auto& ring : rings_) ring->OfferHostPages(context_.retirer.RetiresHeld(has_ghes_));
+}
+
+void Vm::ResumeRings() {
+  if (!incarnation_) return;
+  // A ring that ends inside Resume leaves rings_: walk over a copy of the addresses.
+  std::vector<AttachedRing*> rings;
+  for (const auto& ring : rings_) rings.push_back(ring.get());
+  for (AttachedRing* ring : rings) {
+    if (auto resumed = ring->Resume(); !resumed)
+      log_.Error("ring_not_watched", {{"vm", identity_.name}, {"why", resumed.error().Text()}});
+  }
+}
+
+AttachedRing* Vm::RingNumber(std::uint64_t number) {
+  const auto found = std::ranges::find(rings_, number, [](const auto& r) { return r->number(); });
+  return found == rings_.end() ? nullptr : found->get();
+}
+
+void Vm::RingEventTaken(AttachedRing& from, const ring::RingEvent& event) {
+  intake_->Take(EventOfExit(event, context_.clock.WallNow()), from.process(),
+                [weak = weak_from_this(), number = from.number(),
+                 event](const Result<ledger::RecordedEvent>& recorded) {
+                  if (const auto self = weak.lock()) self->ExitRecorded(number, event, recorded);
+                });
+  AfterSession();
+}
+
+void Vm::ExitRecorded(std::uint64_t ring, const ring::RingEvent& exit,
+                      const Result<ledger::RecordedEvent>& recorded) {
+  migration_->Recheck();
+  if (AttachedRing* from = RingNumber(ring)) from->Release(exit.token);
+  if (exit.injection == vmm::Injection::kNative) AnswerHeldExit(ring, exit.token, recorded);
+}
+
+// A vCPU waits for every answer: "kept" at once is better than none.
+void Vm::AnswerHeldExit(std::uint64_t ring, ring::RingToken token,
+                        const Result<ledger::RecordedEvent>& recorded) {
+  const auto answer = [weak = weak_from_this(), ring, token](bool retired) {
+    const auto self = weak.lock();
+    if (self == nullptr) return;
+    if (AttachedRing* held = self->RingNumber(ring))
+      held->AnswerHostPage(token, retired ? vmm::HostPage::kRetired : vmm::HostPage::kKept);
+  };
+  if (!recorded || !recorded->entry || !context_.retirer.RetiresHeld(has_ghes_))
+    return answer(false);
+  context_.retirer.RetireHeld(recorded->entry->id, answer);
+}
+
+void Vm::RingLost(AttachedRing& from, std::uint64_t lost) {
+  log_.Error("exits_lost", {{"vm", identity_.name},
+                            {"pid", std::to_string(from.process().pid)},
+                            {"lost", std::to_string(lost)},
+                            {"effect", "bad pages may be unknown"}});
+  migration_->Recheck();
+}
+
+void Vm::RingEnded(AttachedRing& from) {
+  const ring::RingCounters counters = from.counters();
+  log_.Info("vmm_detached", {{"vm", identity_.name},
+                             {"pid", std::to_string(from.process().pid)},
+                             {"records", std::to_string(counters.taken)},
+                             {"lost", std::to_string(counters.lost)}});
+  std::erase_if(rings_, [&](const auto& ring) { return ring.get() == &from; });
+  if (process_ && rings_.empty()) ExpectAttach();
+}
+
+ring::RingCounters Vm::ring_counters() const {
+  ring::RingCounters sum;
+  for (const auto& ring : rings_) {
+    const ring::RingCounters one = ring->counters();
+    sum.taken += one.taken;
+    sum.coalesced += one.coalesced;
+    sum.lost += one.lost;
+    sum.failed_injections += one.failed_injections;
+    sum.native_fallbacks += one.native_fallbacks;
+    sum.rests += one.rests;
+    sum.malformed += one.malformed;
+  }
+  return sum;
+}
+
+}  // namespace seaward
