@@ -60,17 +60,18 @@ TEST(ExceptionEntry, ComputesTheClassAnewFromTheGuestsOwnLevel) {
   } rows[] = {{kEl0, 0x24, 0x20}, {kUser32, 0x24, 0x20}, {kEl1t, 0x25, 0x21}, {kEl1h, 0x25, 0x21}};
   for (const auto& row : rows) {
     // Whatever class the exit carried.
-    for (const std::uint64_t carried : {0x92000010, 0x96000010})
+    for (const std::uint64_t carried : {0x92000010u, 0x96000010u})
       EXPECT_EQ(Take(At(row.mode), carried).esr_el1, row.data << 26 | 1 << 25 | 0x10) << row.mode;
-    for (const std::uint64_t carried : {0x82000010, 0x86000010})
+    for (const std::uint64_t carried : {0x82000010u, 0x86000010u})
       EXPECT_EQ(Take(At(row.mode), carried).esr_el1, row.fetch << 26 | 1 << 25 | 0x10) << row.mode;
   }
 }
 
 TEST(ExceptionEntry, KeepsWhatKvmsInjectionDrops) {
-  for (const std::uint64_t bits : {0x40, 0x100, 0x200, 0x400, 0x800, 0x1000, 0x1800, 0x1f40})
+  for (const std::uint64_t bits :
+       {0x40u, 0x100u, 0x200u, 0x400u, 0x800u, 0x1000u, 0x1800u, 0x1f40u})
     EXPECT_EQ(Take(At(kEl0), kRead | bits).esr_el1, kRead | bits) << bits;
-  for (const std::uint64_t status : {0x10, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x1b, 0x1f})
+  for (const std::uint64_t status : {0x10u, 0x13u, 0x14u, 0x15u, 0x16u, 0x17u, 0x18u, 0x1bu, 0x1fu})
     EXPECT_EQ(Take(At(kEl0), 0x92000000 | status).esr_el1, 0x92000000 | status) << status;
 }
 
@@ -145,7 +146,7 @@ TEST(ExceptionEntry, RefusesWhatIsNotAnAbortToAnAArch64El1) {
     EXPECT_EQ(refused(At(kEl0), ec << 26 | 0x10), !abort) << ec;
   }
   EXPECT_TRUE(refused(At(kEl0), 0x92000007)) << "a translation fault is no memory error";
-  for (const unsigned unknown_feature : {36, 44}) {  // NMI, GCS
+  for (const unsigned unknown_feature : {36u, 44u}) {  // NMI, GCS
     CpuBeforeEntry before = At(kEl0);
     before.id_aa64pfr1_el1 = std::uint64_t{1} << unknown_feature;
     EXPECT_TRUE(refused(before, kRead)) << unknown_feature;

@@ -1,6 +1,7 @@
 // A KVM that plays what a test tells it to: descriptors, capability, exits.
 #pragma once
 
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <deque>
@@ -134,7 +135,7 @@ class KvmDouble final : public KvmCalls {
       errno = ENOENT;
       return -1;
     }
-    std::memcpy(reinterpret_cast<void*>(request.addr), &found->second, sizeof found->second);
+    std::memcpy(std::bit_cast<void*>(request.addr), &found->second, sizeof found->second);
     return 0;
   }
   int SetRegister(int, const kvm_one_reg& request) {
@@ -143,7 +144,7 @@ class KvmDouble final : public KvmCalls {
       errno = EINVAL;
       return -1;
     }
-    std::memcpy(&registers_[id], reinterpret_cast<const void*>(request.addr), 8);
+    std::memcpy(&registers_[id], std::bit_cast<const void*>(request.addr), 8);
     return 0;
   }
   int Run(int fd) {

@@ -137,7 +137,7 @@ TEST(Stage1Walk, RefusesALevelThatTheFormatDoesNotHave) {
 }
 
 TEST(Stage1Walk, StopsAtAnEntryThatIsNoTable) {
-  for (const std::uint64_t other : {0b00, 0b01, 0b10}) {
+  for (const std::uint64_t other : {0b00u, 0b01u, 0b10u}) {
     Guest guest(Ordinary(), false);
     guest.tables_.words_[guest.Entry(1)] = 0x480000000 | other;
     EXPECT_FALSE(guest.Walk(3)) << other;

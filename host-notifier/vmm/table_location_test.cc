@@ -20,8 +20,8 @@ class TableWalk : public InterposedVmm {
         {RegisterId::kPstate, 0},   {RegisterId::kTtbr0El1, kTable1},
         {RegisterId::kTtbr1El1, 0}, {RegisterId::kTcrEl1, 25 | 25 << 16 | std::uint64_t{2} << 30},
         {RegisterId::kSctlrEl1, 1}, {RegisterId::kIdAa64Mmfr0El1, 0}};
-    kvm_.words_[InVmm(kTable1 + 1 * 8)] = kTable2 | 3;
-    kvm_.words_[InVmm(kTable2 + 2 * 8)] = kTable3 | 3;
+    kvm_.words_[InVmm(kTable1 + 8)] = kTable2 | 3;
+    kvm_.words_[InVmm(kTable2 + 16)] = kTable3 | 3;
   }
   static std::uint64_t InVmm(std::uint64_t gpa) { return gpa - kGuestRam + kHostRam; }
   SeaExit WalkFails(std::uint64_t esr, std::uint64_t gva = kGva) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <memory>
 
 #include "host-notifier/vmm/kvm_double_fixture.h"
@@ -25,7 +26,7 @@ class InterposedVmm : public testing::Test {
   }
   int CreateVcpu(int vm, std::uintptr_t index, int fd) {
     kvm_.next_fd_ = fd;
-    return interposer_->Ioctl(vm, kvm::kCreateVcpu, reinterpret_cast<void*>(index));
+    return interposer_->Ioctl(vm, kvm::kCreateVcpu, std::bit_cast<void*>(index));
   }
   int GiveMemory(int vm, std::uint64_t length = 0x10000000) {
     kvm::MemoryRegion region{.slot = 0,
