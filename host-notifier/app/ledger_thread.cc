@@ -39,7 +39,7 @@ struct LedgerThread::State : std::enable_shared_from_this<State> {
       : loop(on_loop),
         ledger(std::move(opened)),
         clock(by),
-        options(with),
+        options(std::move(with)),
         health_changed(std::move(tell)) {}
 
   void Run();
@@ -72,7 +72,7 @@ struct LedgerThread::State : std::enable_shared_from_this<State> {
 
 LedgerThread::LedgerThread(boost::asio::io_context& loop, std::unique_ptr<ledger::Ledger> ledger,
                            const Clock& clock, Options options, HealthChanged health_changed)
-    : state_(std::make_shared<State>(loop, std::move(ledger), clock, options,
+    : state_(std::make_shared<State>(loop, std::move(ledger), clock, std::move(options),
                                      std::move(health_changed))) {
   state_->thread = std::thread([state = state_.get()] { state->Run(); });
 }
@@ -150,7 +150,10 @@ bool LedgerThread::State::Next(Task& task, Kind& kind) {
 }
 
 void LedgerThread::State::DoWrite(Task task) {
+  const MonoTime begun = clock.Now();
   const Status done = task.attempt(*ledger);
+  if (done && options.committed)
+    PostToLoop([this, took = clock.Now() - begun] { options.committed(took); });
   const bool again = !done && MayPass(done.error());
   TellHealth(again ? std::optional<Error>(done.error()) : std::nullopt);
   if (!again) {

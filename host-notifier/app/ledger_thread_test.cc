@@ -21,7 +21,14 @@ class LedgerThreadTest : public ::testing::Test {
     EXPECT_TRUE(opened) << opened.error().Text();
     thread_ = std::make_unique<LedgerThread>(
         loop_, std::move(opened->ledger), clock_,
-        LedgerThread::Options{.retry_first = 1ms, .retry_longest = 4ms, .longest_queue = 4},
+        LedgerThread::Options{.retry_first = 1ms,
+                              .retry_longest = 4ms,
+                              .longest_queue = 4,
+                              .committed =
+                                  [this](std::chrono::nanoseconds took) {
+                                    EXPECT_GE(took.count(), 0);
+                                    ++committed_;
+                                  }},
         [this](const std::optional<Error>& failing) { health_.push_back(failing.has_value()); });
   }
   ~LedgerThreadTest() override {
@@ -50,6 +57,7 @@ class LedgerThreadTest : public ::testing::Test {
   std::unique_ptr<LedgerThread> thread_;
   std::vector<int> done_;
   std::vector<bool> health_;
+  int committed_ = 0;
 };
 
 TEST_F(LedgerThreadTest, WritesFinishInTheirOrderWhateverFailsInBetween) {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "host-notifier/app/metrics_desk.h"
 #include "host-notifier/app/operator_desk.h"
 #include "host-notifier/channel/unix_channel.h"
 
@@ -46,6 +47,14 @@ class VmChannelOpener final : public ChannelOpener {
   const Uuid uuid_;
 };
 
+LedgerThread::Options MeasuredBy(metrics::Measurements& measurements) {
+  LedgerThread::Options options;
+  options.committed = [&measurements](std::chrono::nanoseconds took) {
+    measurements.commit.Observe(took);
+  };
+  return options;
+}
+
 }  // namespace
 
 Notifier::Notifier(boost::asio::io_context& loop, config::NotifierConfig config, const Clock& clock,
@@ -59,11 +68,12 @@ Notifier::Notifier(boost::asio::io_context& loop, config::NotifierConfig config,
       records_(config_.libvirt.enabled ? std::make_unique<StatusRecords>(config_.libvirt)
                                        : nullptr),
       gate_(records_.get(), config_.static_vms),
-      ledger_(loop, std::move(ledger), clock, LedgerThread::Options{},
+      ledger_(loop, std::move(ledger), clock, MeasuredBy(measurements_),
               [this](const std::optional<Error>& failing) { LedgerHealthChanged(failing); }),
       ids_(ledger_),
       retirer_(ledger_, memory, log, config_),
-      context_{loop, clock, log, ledger_, memory, ids_, retirer_, *this, *this, config_} {}
+      context_{loop,     clock, log,   ledger_,       memory, ids_,
+               retirer_, *this, *this, measurements_, config_} {}
 
 Notifier::~Notifier() {
   Stop();
@@ -75,6 +85,7 @@ Status Notifier::Start() {
   auto control = observe::ControlServer::Open(loop_, config_.control_socket, *desk_);
   if (!control) return Forward(control);
   control_ = std::move(*control);
+  if (auto opened = OpenMetrics(); !opened) return opened;
   EndDeadIncarnations();
   for (const config::StaticVm& vm : config_.static_vms)
     VmOfConfig(vm)->Seen(vm.channel, vm.has_ghes);
@@ -88,12 +99,25 @@ Status Notifier::Start() {
 
 bool Notifier::Stop() {
   control_.reset();
+  metrics_.reset();
   attach_watch_.reset();
   attach_listener_.reset();
   vms_.clear();
   const bool libvirt_stopped = libvirt_ == nullptr || libvirt_->Stop(kLibvirtPatience);
   ledger_.Stop();
   return libvirt_stopped;
+}
+
+Status Notifier::OpenMetrics() {
+  if (!config_.metrics.enabled) return {};
+  metrics_desk_ = std::make_unique<MetricsDesk>(*this, clock_);
+  auto server =
+      metrics::MetricsServer::Open(loop_, config_.metrics.address, config_.metrics.port,
+                                   [this](auto done) { metrics_desk_->Answer(std::move(done)); });
+  if (!server) return Forward(server);
+  metrics_ = std::move(*server);
+  log_.Info("metrics_served", {{"address", metrics_->endpoint()}});
+  return {};
 }
 
 std::shared_ptr<Vm> Notifier::FindVm(const std::string& name_or_uuid) const {

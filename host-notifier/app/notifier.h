@@ -16,9 +16,12 @@
 #include "host-notifier/app/vm.h"
 #include "host-notifier/libvirt/libvirt_source.h"
 #include "host-notifier/libvirt/status_directory.h"
+#include "host-notifier/metrics/metrics_server.h"
 #include "host-notifier/observe/control_server.h"
 
 namespace seaward {
+
+class MetricsDesk;
 
 // What went wrong or was passed over since the start; each is also logged when it happens.
 struct NotifierCounters {
@@ -56,6 +59,7 @@ class Notifier final : private DomainListener, private RecordObserver, private D
   // Null: the configuration says that there is none.
   LibvirtSource* libvirt() { return libvirt_.get(); }
   const config::NotifierConfig& config() const { return config_; }
+  const metrics::Measurements& measurements() const { return measurements_; }
 
  private:
   // DomainListener
@@ -75,6 +79,7 @@ class Notifier final : private DomainListener, private RecordObserver, private D
   void LedgerHealthChanged(const std::optional<Error>& failing);
   void EndDeadIncarnations();
   Status OpenAttachSocket();
+  Status OpenMetrics();
   void AcceptAttachments();
   void Admit(ring::Attachment attachment);
   void Refuse(const ring::Attachment& attachment, const Error& why);
@@ -89,6 +94,7 @@ class Notifier final : private DomainListener, private RecordObserver, private D
   const Logger attach_log_;
   std::unique_ptr<DomainRecords> records_;
   AttachGate gate_;
+  metrics::Measurements measurements_;
   LedgerThread ledger_;
   PageIds ids_;
   HostRetirer retirer_;
@@ -98,6 +104,8 @@ class Notifier final : private DomainListener, private RecordObserver, private D
   std::unique_ptr<FdWatch> attach_watch_;
   std::unique_ptr<observe::ControlHandler> desk_;
   std::unique_ptr<observe::ControlServer> control_;
+  std::unique_ptr<MetricsDesk> metrics_desk_;
+  std::unique_ptr<metrics::MetricsServer> metrics_;
   Vms vms_;
   std::set<Uuid> ignored_;  // running domains without our channel
   NotifierCounters counters_;

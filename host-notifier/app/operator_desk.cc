@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "host-notifier/app/live_status.h"
 #include "host-notifier/classify/classify.h"
 
 namespace seaward {
@@ -13,41 +14,6 @@ using observe::VmSnapshot;
 
 Error Unknown(const std::string& vm) {
   return Error{ErrorCode::kNotFound, 0, "no VM is called '" + vm + "'"};
-}
-
-VmSnapshot Live(const Vm& vm) {
-  VmSnapshot live;
-  live.vm = vm.identity();
-  live.running = vm.running();
-  live.attached = vm.attached();
-  live.channel_open = vm.channel_open();
-  live.channel_error = vm.channel_error();
-  live.has_ghes = vm.has_ghes();
-  live.session = session::ToString(vm.session().phase());
-  live.incarnation = vm.incarnation();
-  if (!vm.session().boot_id().IsNil()) live.boot = vm.session().boot_id();
-  live.reboots = vm.reboots();
-  for (std::size_t i = 0; i < session::kProtocolFaults; ++i)
-    live.protocol_faults += vm.session().faults(static_cast<session::ProtocolFault>(i));
-  const EventIntake::Counts& events = vm.event_counts();
-  live.events = {.located = events.located,
-                 .suspected = events.suspected,
-                 .gva_only = events.gva_only,
-                 .unlocated = events.unlocated,
-                 .not_yet_recorded = events.not_yet_recorded,
-                 .unrecordable = events.unrecordable};
-  const ring::RingCounters ring = vm.ring_counters();
-  live.ring.taken = ring.taken;
-  live.ring.coalesced = ring.coalesced;
-  live.ring.lost = ring.lost;
-  live.ring.failed_injections = ring.failed_injections;
-  live.ring.native_fallbacks = ring.native_fallbacks;
-  live.ring.rests = ring.rests;
-  live.ring.malformed = ring.malformed;
-  live.agent = vm.guest_stats();
-  live.migration = vm.migration();
-  live.alarms = vm.alarms();
-  return live;
 }
 
 // What the ledger adds to a status: rows of the live VMs, and VMs that are not there now.
@@ -97,23 +63,6 @@ void Join(StatusSnapshot& status, Rows rows, const std::optional<Uuid>& only) {
 
 }  // namespace
 
-StatusSnapshot OperatorDesk::LiveStatus() const {
-  StatusSnapshot status;
-  status.host_retire = config::ToString(notifier_.config().host_retire);
-  status.libvirt_enabled = notifier_.config().libvirt.enabled;
-  status.libvirt_connected = notifier_.libvirt_reachable();
-  status.libvirt_error = notifier_.libvirt_error();
-  if (notifier_.ledger_failing()) status.ledger_error = notifier_.ledger_failing()->Text();
-  const NotifierCounters& counters = notifier_.counters();
-  status.attaches = counters.attaches;
-  status.attaches_refused = counters.attaches_refused;
-  status.attaches_early = counters.attaches_early;
-  status.libvirt_losses = counters.libvirt_losses;
-  status.ignored_domains = notifier_.ignored_domains();
-  for (const auto& [uuid, vm] : notifier_.vms()) status.vms.push_back(Live(*vm));
-  return status;
-}
-
 void OperatorDesk::FindVm(const std::string& name_or_uuid,
                           std::function<void(Result<ledger::VmIdentity>)> done) {
   if (const auto vm = notifier_.FindVm(name_or_uuid)) return done(vm->identity());
@@ -132,7 +81,7 @@ void OperatorDesk::GetStatus(const observe::StatusRequest& request,
     notifier_.ledger().Read<Rows>([only](ledger::Ledger& l) { return ReadRows(l, only); },
                                   [this, only, done](Result<Rows> rows) {
                                     if (!rows) return done(Forward(rows));
-                                    StatusSnapshot status = LiveStatus();
+                                    StatusSnapshot status = LiveStatus(notifier_);
                                     Join(status, std::move(*rows), only);
                                     done(std::move(status));
                                   });

@@ -31,8 +31,6 @@ class OperatorDesk final : public observe::ControlHandler {
               std::function<void(Result<ledger::VmIdentity>)> done) override;
 
  private:
-  observe::StatusSnapshot LiveStatus() const;
-
   Notifier& notifier_;
   const Clock& clock_;
   DomainDesk domains_;

@@ -13,6 +13,7 @@
 #include "host-notifier/app/page_ids.h"
 #include "host-notifier/config/notifier_config.h"
 #include "host-notifier/ledger/ledger_rows.h"
+#include "host-notifier/metrics/duration_histogram.h"
 
 namespace seaward {
 
@@ -35,6 +36,7 @@ struct VmContext {
   HostRetirer& retirer;
   RecordObserver& observer;
   DomainMarker& marker;
+  metrics::Measurements& measurements;
   const config::NotifierConfig& config;
 };
 

@@ -1,9 +1,11 @@
 #include "host-notifier/config/notifier_config.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <sys/un.h>
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 
 namespace seaward::config {
@@ -61,6 +63,33 @@ SessionConfig ReadSession(MapReader map) {
   return session;
 }
 
+bool IsNumericAddress(const std::string& text) {
+  in_addr v4{};
+  in6_addr v6{};
+  return ::inet_pton(AF_INET, text.c_str(), &v4) == 1 ||
+         ::inet_pton(AF_INET6, text.c_str(), &v6) == 1;
+}
+
+MetricsConfig ReadMetrics(MapReader map) {
+  MetricsConfig metrics;
+  const Located<std::string> listen = map.Text("listen", "none");
+  metrics.enabled = listen.value != "none";
+  if (!metrics.enabled) return metrics;
+  const std::string_view text = listen.value;
+  const std::size_t colon = std::min(text.rfind(':'), text.size());
+  metrics.address = text.substr(0, colon);
+  const bool bracketed = metrics.address.starts_with('[') && metrics.address.ends_with(']');
+  if (bracketed) metrics.address = metrics.address.substr(1, metrics.address.size() - 2);
+  const bool v6 = metrics.address.find(':') != std::string::npos;
+  const std::string_view port = text.substr(std::min(colon + 1, text.size()));
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), metrics.port);
+  const bool whole = error == std::errc() && end == port.data() + port.size();
+  if (!whole || bracketed != v6 || !IsNumericAddress(metrics.address))
+    map.Refuse(listen.at,
+               "'metrics.listen' must be none, ADDRESS:PORT or [ADDRESS]:PORT, in numbers");
+  return metrics;
+}
+
 StaticVm ReadStaticVm(MapReader& map, const std::vector<StaticVm>& earlier) {
   StaticVm vm;
   const Located<std::string> name = map.Text("name", std::nullopt);
@@ -100,6 +129,7 @@ NotifierConfig Read(MapReader& top) {
       top.Path("hard_offline_path", "/sys/devices/system/memory/hard_offline_page").value;
   config.libvirt = ReadLibvirt(top.Map("libvirt"));
   config.session = ReadSession(top.Map("session"));
+  config.metrics = ReadMetrics(top.Map("metrics"));
   top.ForEach("static_vms", [&](MapReader& map) {
     config.static_vms.push_back(ReadStaticVm(map, config.static_vms));
   });

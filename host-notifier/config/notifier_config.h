@@ -45,6 +45,13 @@ struct StaticVm {
   bool has_ghes = false;  // its VMM tells it of memory errors through ACPI's GHES
 };
 
+// Where Prometheus may read.
+struct MetricsConfig {
+  bool enabled = false;
+  std::string address;  // numeric, IPv4 or IPv6
+  std::uint16_t port = 0;
+};
+
 struct SessionConfig {
   std::chrono::milliseconds resend_initial{0};
   std::chrono::milliseconds resend_max{0};
@@ -63,6 +70,7 @@ struct NotifierConfig {
   LibvirtConfig libvirt;
   std::vector<StaticVm> static_vms;
   SessionConfig session;
+  MetricsConfig metrics;
 
   std::string LedgerPath() const { return state_dir + "/ledger.db"; }
 };

@@ -101,6 +101,20 @@ TEST(NotifierConfig, ReportsEveryErrorWithItsPlace) {
           "notifier.yaml:9:22: error: 'session.outstanding_bytes' is 65536; want 4124 to 49152"));
 }
 
+TEST(NotifierConfig, MetricsListenOnNumbersOnly) {
+  const auto listen = [](const std::string& where) {
+    const auto loaded = ParseNotifierConfig("n.yaml", "metrics: {listen: '" + where + "'}\n");
+    return loaded ? loaded->metrics.address + " " + std::to_string(loaded->metrics.port)
+                  : "refused";
+  };
+  EXPECT_EQ(listen("127.0.0.1:9647"), "127.0.0.1 9647");
+  EXPECT_EQ(listen("[::1]:0"), "::1 0");
+  for (const char* wrong : {"localhost:9647", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536",
+                            "::1:80", "[127.0.0.1]:80", ":9647", "127.0.0.1:9647x", "off"})
+    EXPECT_EQ(listen(wrong), "refused") << wrong;
+  EXPECT_FALSE(ParseNotifierConfig("n.yaml", "metrics: {listen: none}\n")->metrics.enabled);
+}
+
 TEST(NotifierConfig, RefusesVmsThatCannotBeToldApart) {
   EXPECT_THAT(Errors("static_vms:\n"
                      "  - {name: a, uuid: c7a5fdbd-edaf-9455-926a-d65c16db1809, channel: /a}\n"

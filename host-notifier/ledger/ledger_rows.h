@@ -114,6 +114,14 @@ struct RecordedEvent {
   bool limit_reached = false;    // of pages (ledger_limits.h): recorded as an event only
 };
 
+// Wanted pages of one VM's present memory in one state.
+struct PageCount {
+  Uuid vm;
+  PageLife life = PageLife::kReported;
+  std::uint64_t pages = 0;
+  WallTime oldest;  // the earliest first error among them
+};
+
 // A page whose frame waits for retirement in the host.
 struct PendingFrame {
   std::uint64_t page = 0;

@@ -78,6 +78,11 @@ AlarmRow AlarmOf(const Query& q) {
           Wall(q.Signed(5))};
 }
 
+PageCount PageCountOf(const Query& q) {
+  return {q.Id(0), FromWord<PageLife>(q.Text(1), kAllPageLives, PageLife::kToReplay), q.Unsigned(2),
+          Wall(q.Signed(3))};
+}
+
 EventRow EventOf(const Query& q) {
   EventRow row;
   row.id = q.Unsigned(0);
@@ -239,6 +244,14 @@ Result<UnhealedMemory> LedgerView::Unhealed(const Uuid& incarnation) {
   const auto listed = events.Next();
   if (!listed) return tl::unexpected<Error>(listed.error());
   return UnhealedMemory{pages.Unsigned(0), pages.Unsigned(1), events.Unsigned(0)};
+}
+
+Result<std::vector<PageCount>> LedgerView::CountPages() {
+  Query q(db_,
+          "SELECT i.vm, p.life, count(*), min(p.first_wall_ns) FROM incarnation i "
+          "JOIN page p ON p.incarnation = i.id WHERE i.ended_wall_ns IS NULL "
+          "AND p.life NOT IN ('cleared', 'closed') GROUP BY i.vm, p.life ORDER BY i.vm, p.life");
+  return Collect<PageCount>(q, PageCountOf);
 }
 
 Result<std::vector<PendingFrame>> LedgerView::PendingHostRetirements() {

@@ -43,6 +43,8 @@ class LedgerView {
   // The newest changes of alarms, oldest first.
   Result<std::vector<AlarmRow>> Alarms(const std::optional<Uuid>& vm, std::uint32_t limit);
   Result<UnhealedMemory> Unhealed(const Uuid& incarnation);
+  // Of every VM whose incarnation is open.
+  Result<std::vector<PageCount>> CountPages();
   // Frames recorded in this host boot and not yet retired, of living and ended VMs.
   Result<std::vector<PendingFrame>> PendingHostRetirements();
 

@@ -25,6 +25,7 @@ set(SEAWARD_RESTRICTED_INCLUDES
   "libvirt/=host-notifier/libvirt"
   "boost/interprocess/=host-notifier/vmm,host-notifier/ring"
   "yaml-cpp/=host-notifier/config,guest-agent/config,base/yaml"
+  "prometheus/=host-notifier/metrics"
   "sqlite3.h=host-notifier/ledger")
 
 # Fails when a file of this folder includes another folder of ours that DEPS does not name.

@@ -1,3 +1,4 @@
+// What the ledger says to alarms, to can-migrate and to metrics.
 #include "host-notifier/ledger/ledger_fixture.h"
 #include "host-notifier/ledger/schema.h"
 
@@ -6,7 +7,7 @@ namespace {
 
 using protocol::Evidence;
 
-class Alarms : public LedgerFixture {
+class LedgerWatch : public LedgerFixture {
  protected:
   bool Changes(AlarmKind kind, bool raised) {
     clock_.Advance(std::chrono::seconds(1));
@@ -17,7 +18,7 @@ class Alarms : public LedgerFixture {
   std::vector<AlarmRow> All() { return ledger_->View().Alarms(std::nullopt, 10000).value(); }
 };
 
-TEST_F(Alarms, EachChangeIsOneRowAndSurvives) {
+TEST_F(LedgerWatch, EachChangeIsOneRowAndSurvives) {
   VmStarts();
   EXPECT_FALSE(Changes(AlarmKind::kUnattached, false)) << "never raised: nothing is over";
   EXPECT_TRUE(Changes(AlarmKind::kUnattached, true));
@@ -38,7 +39,7 @@ TEST_F(Alarms, EachChangeIsOneRowAndSurvives) {
   EXPECT_TRUE(ledger_->View().Alarms(Uuid{}, 10).value().empty());
 }
 
-TEST_F(Alarms, OldestChangesMakeRoom) {
+TEST_F(LedgerWatch, OldestChangesMakeRoom) {
   LedgerLimits limits;
   limits.alarm_rows_per_vm = 4;
   OpenLedger(kHostBoot, limits);
@@ -50,11 +51,11 @@ TEST_F(Alarms, OldestChangesMakeRoom) {
   EXPECT_FALSE(rows.back().raised);
 }
 
-TEST_F(Alarms, OfAVmThatTheLedgerNeverMetAreRefused) {
+TEST_F(LedgerWatch, OfAVmThatTheLedgerNeverMetAreRefused) {
   EXPECT_FALSE(ledger_->RecordAlarm(kVm, AlarmKind::kUnattached, true));
 }
 
-TEST_F(Alarms, ALedgerOfTheFirstVersionLearnsThem) {
+TEST_F(LedgerWatch, ALedgerOfTheFirstVersionLearnsThem) {
   ledger_.reset();
   std::filesystem::remove_all(folder_);
   std::filesystem::create_directory(folder_);
@@ -69,7 +70,7 @@ TEST_F(Alarms, ALedgerOfTheFirstVersionLearnsThem) {
   EXPECT_EQ(All().size(), 1u);
 }
 
-TEST_F(Alarms, UnhealedMemoryIsWhatConsumersWouldStillRead) {
+TEST_F(LedgerWatch, UnhealedMemoryIsWhatConsumersWouldStillRead) {
   const Uuid incarnation = VmStarts();
   const auto unhealed = [&] { return ledger_->View().Unhealed(incarnation).value(); };
   EXPECT_EQ(unhealed().pages, 0u);
@@ -90,6 +91,26 @@ TEST_F(Alarms, UnhealedMemoryIsWhatConsumersWouldStillRead) {
   EXPECT_EQ(unhealed().pages, 1u);
   ASSERT_TRUE(ledger_->EndIncarnation(incarnation));
   EXPECT_EQ(unhealed().pages, 0u);
+}
+
+TEST_F(LedgerWatch, PagesAreCountedByLifeForThePresentMemoryOnly) {
+  const Uuid first = VmStarts();
+  const WallTime oldest = clock_.WallNow();
+  const auto retired = Record(first, Exit(0x40711000));
+  clock_.Advance(std::chrono::seconds(5));
+  Record(first, Exit(0x40712000));
+  Record(first, Exit(0x40713000));
+  ASSERT_TRUE(
+      GuestAnswers(first, kGuestBoot1, VerdictOn(*retired.entry, protocol::Outcome::kRetired)));
+  const auto counts = ledger_->View().CountPages().value();
+  ASSERT_EQ(counts.size(), 2u);
+  EXPECT_EQ(counts[0].life, PageLife::kReported);
+  EXPECT_EQ(counts[0].pages, 2u);
+  EXPECT_EQ(counts[0].oldest, oldest + std::chrono::seconds(5));
+  EXPECT_EQ(counts[1].life, PageLife::kRetired);
+  EXPECT_EQ(counts[1].vm, kVm.uuid);
+  VmStarts({4712, 99});
+  EXPECT_TRUE(ledger_->View().CountPages()->empty());
 }
 
 }  // namespace

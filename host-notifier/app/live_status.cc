@@ -1,0 +1,63 @@
+#include "host-notifier/app/live_status.h"
+
+namespace seaward {
+namespace {
+
+using observe::StatusSnapshot;
+using observe::VmSnapshot;
+
+VmSnapshot Live(const Vm& vm) {
+  VmSnapshot live;
+  live.vm = vm.identity();
+  live.running = vm.running();
+  live.attached = vm.attached();
+  live.channel_open = vm.channel_open();
+  live.channel_error = vm.channel_error();
+  live.has_ghes = vm.has_ghes();
+  live.session = session::ToString(vm.session().phase());
+  live.incarnation = vm.incarnation();
+  if (!vm.session().boot_id().IsNil()) live.boot = vm.session().boot_id();
+  live.reboots = vm.reboots();
+  for (std::size_t i = 0; i < session::kProtocolFaults; ++i)
+    live.protocol_faults += vm.session().faults(static_cast<session::ProtocolFault>(i));
+  const EventIntake::Counts& events = vm.event_counts();
+  live.events = {.located = events.located,
+                 .suspected = events.suspected,
+                 .gva_only = events.gva_only,
+                 .unlocated = events.unlocated,
+                 .not_yet_recorded = events.not_yet_recorded,
+                 .unrecordable = events.unrecordable};
+  const ring::RingCounters ring = vm.ring_counters();
+  live.ring.taken = ring.taken;
+  live.ring.coalesced = ring.coalesced;
+  live.ring.lost = ring.lost;
+  live.ring.failed_injections = ring.failed_injections;
+  live.ring.native_fallbacks = ring.native_fallbacks;
+  live.ring.rests = ring.rests;
+  live.ring.malformed = ring.malformed;
+  live.agent = vm.guest_stats();
+  live.migration = vm.migration();
+  live.alarms = vm.alarms();
+  return live;
+}
+
+}  // namespace
+
+StatusSnapshot LiveStatus(const Notifier& notifier) {
+  StatusSnapshot status;
+  status.host_retire = config::ToString(notifier.config().host_retire);
+  status.libvirt_enabled = notifier.config().libvirt.enabled;
+  status.libvirt_connected = notifier.libvirt_reachable();
+  status.libvirt_error = notifier.libvirt_error();
+  if (notifier.ledger_failing()) status.ledger_error = notifier.ledger_failing()->Text();
+  const NotifierCounters& counters = notifier.counters();
+  status.attaches = counters.attaches;
+  status.attaches_refused = counters.attaches_refused;
+  status.attaches_early = counters.attaches_early;
+  status.libvirt_losses = counters.libvirt_losses;
+  status.ignored_domains = notifier.ignored_domains();
+  for (const auto& [uuid, vm] : notifier.vms()) status.vms.push_back(Live(*vm));
+  return status;
+}
+
+}  // namespace seaward

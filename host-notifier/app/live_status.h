@@ -1,0 +1,11 @@
+// What is live of the notifier, as plain values; what only the ledger knows is left out.
+#pragma once
+
+#include "host-notifier/app/notifier.h"
+#include "host-notifier/observe/snapshot.h"
+
+namespace seaward {
+
+observe::StatusSnapshot LiveStatus(const Notifier& notifier);
+
+}  // namespace seaward

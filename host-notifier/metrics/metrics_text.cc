@@ -1,0 +1,182 @@
+#include "host-notifier/metrics/metrics_text.h"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+#include <map>
+#include <sstream>
+
+namespace seaward::metrics {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+using observe::VmSnapshot;
+
+double Seconds(std::chrono::nanoseconds duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+// The families in the order in which they were named.
+class Page {
+ public:
+  MetricFamily& Family(MetricType type, const std::string& name, const std::string& help) {
+    families_.push_back({"seaward_" + name, help, type, {}});
+    return families_.back();
+  }
+  void Gauge(const std::string& name, const std::string& help, double value, Labels labels = {}) {
+    Add(Family(MetricType::Gauge, name, help), std::move(labels), value);
+  }
+  void Counter(const std::string& name, const std::string& help, double value) {
+    Add(Family(MetricType::Counter, name, help), {}, value);
+  }
+  static void Add(MetricFamily& family, Labels labels, double value) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    metric.gauge.value = metric.counter.value = value;  // the family's type chooses
+    family.metric.push_back(std::move(metric));
+  }
+  void Histogram(const std::string& name, const std::string& help, const DurationHistogram& of) {
+    ClientMetric metric;
+    metric.histogram.sample_count = of.count();
+    metric.histogram.sample_sum = Seconds(of.sum());
+    for (const auto& bucket : of.buckets())
+      metric.histogram.bucket.push_back({bucket.cumulative, Seconds(bucket.upper_bound)});
+    Family(MetricType::Histogram, name, help).metric.push_back(std::move(metric));
+  }
+  std::string Text() const {
+    std::ostringstream out;
+    prometheus::TextSerializer().Serialize(out, families_);
+    return out.str();
+  }
+
+ private:
+  std::vector<MetricFamily> families_;
+};
+
+// A name may be taken again under another UUID.
+Labels LabelsOf(const ledger::VmIdentity& vm, Labels more = {}) {
+  Labels labels{{"vm", vm.name}, {"vm_uuid", FormatUuid(vm.uuid)}};
+  labels.insert(labels.end(), more.begin(), more.end());
+  return labels;
+}
+
+template <class Value>
+void PerVm(Page& page, MetricType type, const std::string& name, const std::string& help,
+           const std::vector<VmSnapshot>& vms, Value value) {
+  MetricFamily& family = page.Family(type, name, help);
+  for (const VmSnapshot& vm : vms)
+    Page::Add(family, LabelsOf(vm.vm), static_cast<double>(value(vm)));
+}
+
+void AddEvents(Page& page, const std::vector<VmSnapshot>& vms) {
+  MetricFamily& family = page.Family(MetricType::Counter, "events_total",
+                                     "Exits and reports, by what is known of their place.");
+  for (const VmSnapshot& vm : vms)
+    for (const auto& [kind, count] :
+         {std::pair("located", vm.events.located), std::pair("suspected", vm.events.suspected),
+          std::pair("gva_only", vm.events.gva_only), std::pair("unlocated", vm.events.unlocated)})
+      Page::Add(family, LabelsOf(vm.vm, {{"kind", kind}}), static_cast<double>(count));
+  PerVm(page, MetricType::Counter, "coalesced_exits_total",
+        "Exits that repeated one not yet read, and were counted in its record.", vms,
+        [](const VmSnapshot& vm) { return vm.ring.coalesced; });
+  PerVm(page, MetricType::Counter, "lost_exits_total",
+        "Exits that found their ring full: bad pages may be unknown.", vms,
+        [](const VmSnapshot& vm) { return vm.ring.lost; });
+  PerVm(page, MetricType::Counter, "failed_injections_total",
+        "Exits whose abort KVM refused to inject.", vms,
+        [](const VmSnapshot& vm) { return vm.ring.failed_injections; });
+  PerVm(page, MetricType::Counter, "protocol_faults_total",
+        "Bytes of a guest that the protocol does not allow.", vms,
+        [](const VmSnapshot& vm) { return vm.protocol_faults; });
+}
+
+bool HasAlarm(const VmSnapshot& vm, ledger::AlarmKind kind) {
+  return std::ranges::any_of(vm.alarms, [&](const auto& alarm) { return alarm.kind == kind; });
+}
+
+void AddVms(Page& page, const std::vector<VmSnapshot>& vms) {
+  PerVm(page, MetricType::Gauge, "vm_unattached",
+        "1: the VM runs, and nobody publishes its memory errors.", vms,
+        [](const VmSnapshot& vm) { return HasAlarm(vm, ledger::AlarmKind::kUnattached); });
+  PerVm(page, MetricType::Gauge, "vm_unsafe_to_migrate",
+        "1: migrate, save, dump and memory snapshots would read bad memory.", vms,
+        [](const VmSnapshot& vm) { return !vm.migration.safe; });
+  std::map<std::string, double> sessions;
+  for (const VmSnapshot& vm : vms) ++sessions[vm.session];
+  MetricFamily& family =
+      page.Family(MetricType::Gauge, "sessions", "Sessions with guests, by their phase.");
+  for (const auto& [phase, count] : sessions) Page::Add(family, {{"phase", phase}}, count);
+}
+
+// Unretired: wanted, and not out of use in this boot of the guest.
+bool IsUnretired(ledger::PageLife life) {
+  return ledger::IsWanted(life) && life != ledger::PageLife::kRetired &&
+         life != ledger::PageLife::kExcluded;
+}
+
+struct Unretired {
+  double pages = 0;
+  double oldest_s = 0;
+};
+
+void AddPages(Page& page, const MetricsSnapshot& snapshot) {
+  MetricFamily& lives = page.Family(MetricType::Gauge, "pages", "Bad pages, by their life.");
+  std::map<Uuid, std::vector<const ledger::PageCount*>> of_vm;
+  for (const ledger::PageCount& count : snapshot.pages) of_vm[count.vm].push_back(&count);
+  std::map<Uuid, Unretired> unretired;
+  for (const VmSnapshot& vm : snapshot.status.vms) {
+    Unretired& left = unretired[vm.vm.uuid];
+    for (const ledger::PageCount* count : of_vm[vm.vm.uuid]) {
+      const auto pages = static_cast<double>(count->pages);
+      Page::Add(lives, LabelsOf(vm.vm, {{"life", std::string(ledger::ToString(count->life))}}),
+                pages);
+      if (!IsUnretired(count->life)) continue;
+      left.pages += pages;
+      left.oldest_s = std::max(left.oldest_s, Seconds(snapshot.now - count->oldest));
+    }
+  }
+  PerVm(page, MetricType::Gauge, "unretired_pages", "Bad pages that the guest may still use.",
+        snapshot.status.vms, [&](const VmSnapshot& vm) { return unretired[vm.vm.uuid].pages; });
+  PerVm(page, MetricType::Gauge, "oldest_unretired_page_seconds",
+        "Since the first error of the oldest of them; 0: there is none.", snapshot.status.vms,
+        [&](const VmSnapshot& vm) { return unretired[vm.vm.uuid].oldest_s; });
+}
+
+void AddNotifier(Page& page, const MetricsSnapshot& snapshot) {
+  const observe::StatusSnapshot& status = snapshot.status;
+  page.Gauge("build_info", "Always 1.", 1, {{"version", SEAWARD_VERSION}});
+  MetricFamily& attaches = page.Family(MetricType::Counter, "attaches_total",
+                                       "VMMs that came to attach, by what they were told.");
+  for (const auto& [result, count] :
+       {std::pair("accepted", status.attaches), std::pair("refused", status.attaches_refused),
+        std::pair("early", status.attaches_early)})
+    Page::Add(attaches, {{"result", result}}, static_cast<double>(count));
+  page.Gauge("libvirt_connected", "1: libvirt is reached, or the configuration says none.",
+             status.libvirt_connected || !status.libvirt_enabled);
+  page.Counter("libvirt_losses_total", "Connections to libvirtd that broke.",
+               static_cast<double>(status.libvirt_losses));
+  page.Gauge("ledger_writable", "1: the last write of the ledger succeeded.",
+             status.ledger_error.empty());
+  page.Gauge("ledger_waiting_writes", "Writes that wait for the disk.",
+             static_cast<double>(snapshot.waiting_writes));
+}
+
+}  // namespace
+
+std::string MetricsText(const MetricsSnapshot& snapshot, const Measurements& measurements) {
+  Page page;
+  AddNotifier(page, snapshot);
+  page.Histogram("ledger_commit_seconds", "Time of one write of the ledger.", measurements.commit);
+  AddEvents(page, snapshot.status.vms);
+  AddPages(page, snapshot);
+  page.Histogram("exposure_seconds", "From the exit to the first verdict retired.",
+                 measurements.exposure);
+  AddVms(page, snapshot.status.vms);
+  return page.Text();
+}
+
+}  // namespace seaward::metrics
