@@ -16,8 +16,6 @@
 namespace seaward::lab {
 namespace {
 
-constexpr bool kGuarded = true;
-
 std::uint64_t SeedOfRun() {
   const char* given = std::getenv("SEAWARD_SEED");
   return given != nullptr ? std::strtoull(given, nullptr, 0) : std::random_device{}();
@@ -54,13 +52,14 @@ class LabTest : public ::testing::Test {
     }
   }
 
-  // A guest that is up, and one of whose processes has consumed poison.
-  void ProcessConsumesPoison(const std::string& name, bool guarded) {
-    auto guest = NestedGuest::Create(lab_->host(), {.name = name, .guarded = guarded});
+  void StartGuest(const GuestPlan& plan) {
+    auto guest = NestedGuest::Create(lab_->host(), plan);
     ASSERT_TRUE(guest) << guest.error().Text();
     guest_ = std::move(*guest);
     const auto up = guest_->WaitUp(kGuestUp);
     ASSERT_TRUE(up) << up.error().Text();
+  }
+  void ProcessConsumesPoison() {
     auto consumed = ConsumePoison(*lab_, *guest_);
     ASSERT_TRUE(consumed) << consumed.error().Text();
     poisoned_ = true;
@@ -77,7 +76,8 @@ class LabTest : public ::testing::Test {
     ASSERT_TRUE(boot) << boot.error().Text();
     EXPECT_TRUE(boot->up);
     EXPECT_TRUE(boot->early_stage_ran);
-    EXPECT_GT(boot->workload_pages, 0u) << "the new boot cannot use its memory";
+    EXPECT_GT(boot->workload.pages, 0u) << "the new boot cannot use its memory";
+    EXPECT_FALSE(boot->workload.bad_frame_given);
     EXPECT_EQ(boot->aborts, 0u) << "the page was touched in the new boot";
   }
 
@@ -90,7 +90,9 @@ Lab* LabTest::lab_ = nullptr;
 Error* LabTest::error_ = nullptr;
 
 TEST_F(LabTest, PoisonIsConsumedOnceAndThePageIsRetiredInGuestAndHost) {
-  ASSERT_NO_FATAL_FAILURE(ProcessConsumesPoison("consume", kGuarded));
+  guest_ = lab_->TakeGuarded();
+  ASSERT_NE(guest_, nullptr);
+  ASSERT_NO_FATAL_FAILURE(ProcessConsumesPoison());
   ASSERT_NO_FATAL_FAILURE(ExpectRetired());
   const std::uint64_t before = lab_->AbortsOnFrame();
   auto handout = TakeAllMemory(*lab_, *guest_);
@@ -106,7 +108,8 @@ TEST_F(LabTest, PoisonIsConsumedOnceAndThePageIsRetiredInGuestAndHost) {
 }
 
 TEST_F(LabTest, WithoutAnAgentThePageComesBackAndTheGuestBootsInALoop) {
-  ASSERT_NO_FATAL_FAILURE(ProcessConsumesPoison("unguarded", !kGuarded));
+  ASSERT_NO_FATAL_FAILURE(StartGuest({.name = "unguarded", .guarded = false, .workload = true}));
+  ASSERT_NO_FATAL_FAILURE(ProcessConsumesPoison());
   auto downfall = WatchDownfall(*lab_, *guest_, 3);
   ASSERT_TRUE(downfall) << downfall.error().Text();
   EXPECT_EQ(downfall->outcome, "boot_loop");
@@ -114,7 +117,8 @@ TEST_F(LabTest, WithoutAnAgentThePageComesBackAndTheGuestBootsInALoop) {
 }
 
 TEST_F(LabTest, ThePageIsRetiredBeforeInitAfterResetAndReboot) {
-  ASSERT_NO_FATAL_FAILURE(ProcessConsumesPoison("reboots", kGuarded));
+  ASSERT_NO_FATAL_FAILURE(StartGuest({.name = "reboots"}));
+  ASSERT_NO_FATAL_FAILURE(ProcessConsumesPoison());
   ASSERT_NO_FATAL_FAILURE(ExpectRetired());
   ASSERT_NO_FATAL_FAILURE(ExpectRetiredBeforeInit(BootOrder::kReset));
   ASSERT_NO_FATAL_FAILURE(ExpectRetiredBeforeInit(BootOrder::kRebootFromInside));

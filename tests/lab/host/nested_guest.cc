@@ -19,7 +19,8 @@ constexpr std::chrono::seconds kVirsh{240};
 constexpr std::chrono::seconds kOneTry{3};
 constexpr std::uint64_t kPage = 4096;
 
-constexpr char kCommandSocket[] = "/run/lv/rt/command.sock";
+// Each guest has sockets of its own in libvirt's runtime folder, by its name.
+constexpr char kSocketFolder[] = "/run/lv/rt/";
 
 constexpr char kDomain[] =
     R"(<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
@@ -31,9 +32,9 @@ constexpr char kDomain[] =
   <on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>restart</on_crash>
   <devices><emulator>/usr/bin/qemu-system-aarch64</emulator>
     <controller type='usb' model='none'/><controller type='virtio-serial' index='0'/>
-    <channel type='unix'><source mode='bind' path='/run/lv/rt/agent.sock'/>
+    <channel type='unix'><source mode='bind' path='{sockets}{name}-agent.sock'/>
       <target type='virtio' name='org.seaward.agent.0'/></channel>
-    <channel type='unix'><source mode='bind' path='{command}'/>
+    <channel type='unix'><source mode='bind' path='{sockets}{name}-command.sock'/>
       <target type='virtio' name='org.seaward.test.0'/></channel>
     <serial type='file'><source path='/run/guest/console.log' append='on'/></serial>
     <memballoon model='none'/></devices>
@@ -47,7 +48,9 @@ constexpr char kDomain[] =
 }  // namespace
 
 NestedGuest::NestedGuest(EmulatedHost& host, std::string name)
-    : host_(&host), name_(std::move(name)), commands_(host.command_server(), kCommandSocket) {}
+    : host_(&host),
+      name_(std::move(name)),
+      commands_(host.command_server(), kSocketFolder + name_ + "-command.sock") {}
 
 Result<std::unique_ptr<NestedGuest>> NestedGuest::Create(EmulatedHost& host,
                                                          const GuestPlan& plan) {
@@ -57,7 +60,7 @@ Result<std::unique_ptr<NestedGuest>> NestedGuest::Create(EmulatedHost& host,
   if (plan.workload) words += " seaward.hog=1";
   const std::string xml =
       fmt::format(kDomain, fmt::arg("name", plan.name), fmt::arg("mib", kMemory >> 20),
-                  fmt::arg("words", words), fmt::arg("command", kCommandSocket),
+                  fmt::arg("words", words), fmt::arg("sockets", kSocketFolder),
                   fmt::arg("attach", kAttachSocket));
   const std::string path = "/run/" + plan.name + ".xml";
   if (auto written = host.WriteFile(path, xml); !written) return Forward(written);

@@ -17,8 +17,8 @@ namespace seaward::lab {
 
 struct GuestPlan {
   std::string name;
-  bool guarded = true;   // the agent runs, early and as a daemon; nothing else depends on it
-  bool workload = true;  // every boot allocates nearly all memory once, as a busy guest would
+  bool guarded = true;    // the agent runs, early and as a daemon; nothing else depends on it
+  bool workload = false;  // every boot allocates nearly all memory once, as a busy guest would
 };
 
 // How a process ended.

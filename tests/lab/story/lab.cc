@@ -70,14 +70,21 @@ Status Lab::BringUp(const std::string& work) {
   return {};
 }
 
+// Both boot at the same time: the emulated host has two cores.
 Status Lab::SurveyFrames(std::uint64_t seed) {
-  narrator_.Chapter("Two clean boots: which frames are free when /init starts?");
+  narrator_.Chapter("Two guests boot: which frames are free when /init starts?");
+  auto guarded = NestedGuest::Create(*host_, {.name = kGuardedGuest});
+  if (!guarded) return Forward(guarded);
+  guarded_ = std::move(*guarded);
+  auto other = NestedGuest::Create(*host_, {.name = "clean"});
+  if (!other) return Forward(other);
   std::vector<BootSurvey> boots;
-  for (int number = 1; number <= 2; ++number) {
-    auto boot = SurveyOneBoot(number);
+  for (NestedGuest* guest : {guarded_.get(), other->get()}) {
+    auto boot = Survey(*guest);
     if (!boot) return Forward(boot);
     boots.push_back(std::move(*boot));
   }
+  if (auto gone = (*other)->Destroy(); !gone) return gone;
   if (auto kept = KeepCapabilities(*host_); !kept)
     narrator_.Say("libvirt's knowledge of QEMU not kept: " + kept.error().Text());
   auto choice = ChooseFrame(boots, seed);
@@ -94,18 +101,13 @@ Status Lab::SurveyFrames(std::uint64_t seed) {
   return {};
 }
 
-Result<BootSurvey> Lab::SurveyOneBoot(int number) {
-  auto guest = NestedGuest::Create(
-      *host_, {.name = fmt::format("clean{}", number), .guarded = true, .workload = false});
-  if (!guest) return Forward(guest);
-  if (auto up = (*guest)->WaitUp(kGuestUp); !up) return Forward(up);
+Result<BootSurvey> Lab::Survey(NestedGuest& guest) {
+  if (auto up = guest.WaitUp(kGuestUp); !up) return Forward(up);
   BootSurvey survey;
-  survey.free_at_init = RangesFrom((*guest)->status().at("free_frames_at_init"));
-  auto untouched = (*guest)->NeverTouched();
+  survey.free_at_init = RangesFrom(guest.status().at("free_frames_at_init"));
+  auto untouched = guest.NeverTouched();
   if (!untouched) return Forward(untouched);
   survey.never_touched = *untouched;
-  if (auto gone = (*guest)->Destroy(); !gone) return Forward(gone);
-  narrator_.Say(fmt::format("clean boot {} done", number));
   return survey;
 }
 

@@ -1,5 +1,6 @@
 // An emulated Arm host with everything in place: kernel's own observer, libvirtd, seaward-notifier,
-// a frame chosen from two clean boots, and the poisoner. One at a time per machine.
+// a guarded guest that is up, a frame chosen from two clean boots (that guest's and another's), and
+// the poisoner. One at a time per machine.
 #pragma once
 
 #include <memory>
@@ -20,6 +21,7 @@
 namespace seaward::lab {
 
 inline constexpr char kTranscript[] = "transcript.jsonl";
+inline constexpr char kGuardedGuest[] = "guarded";
 
 class Lab {
  public:
@@ -34,6 +36,8 @@ class Lab {
   Narrator& narrator() { return narrator_; }
   Transcript& transcript() { return transcript_; }
   GuestPhysAddr frame() const { return choice_.frame; }
+  // The guarded guest, in its first boot. Once: it is the caller's then.
+  std::unique_ptr<NestedGuest> TakeGuarded() { return std::move(guarded_); }
 
   // What the host's kernel recorded so far.
   KernelTrace Trace() const;
@@ -51,13 +55,14 @@ class Lab {
       : transcript_(std::move(transcript)), narrator_(screen, transcript_) {}
   Status BringUp(const std::string& work);
   Status SurveyFrames(std::uint64_t seed);
-  Result<BootSurvey> SurveyOneBoot(int number);
+  Result<BootSurvey> Survey(NestedGuest& guest);
 
   Transcript transcript_;
   Narrator narrator_;
   std::unique_ptr<EmulatedHost> host_;
   std::optional<Notifier> notifier_;
   std::optional<PoisonTool> poison_;
+  std::unique_ptr<NestedGuest> guarded_;
   Choice choice_;
 };
 

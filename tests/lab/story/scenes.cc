@@ -122,13 +122,14 @@ Result<NextBoot> BootAgain(Lab& lab, NestedGuest& guest, BootOrder order) {
     auto retired = IsRetired(lab, guest);
     const Json early = guest.status().value("early", Json());
     boot.early_stage_ran = early.is_object() && early.value("exit", -1) == 0 && retired && *retired;
-    boot.workload_pages = guest.status().value("hog_pages_at_boot", std::uint64_t{0});
+    auto handout = TakeAllMemory(lab, guest);
+    if (!handout) return Forward(handout);
+    boot.workload = *handout;
   }
   boot.aborts = lab.AbortsOnFrame() - before;
-  lab.narrator().Say(fmt::format(
-      "... {}; retired before init: {}; {} pages allocated since; {} aborts from that page",
-      boot.up ? "up" : "NOT UP", boot.early_stage_ran ? "yes" : "NO", boot.workload_pages,
-      boot.aborts));
+  lab.narrator().Say(fmt::format("... {}; retired before init: {}; {} aborts from that page since",
+                                 boot.up ? "up" : "NOT UP", boot.early_stage_ran ? "yes" : "NO",
+                                 boot.aborts));
   return boot;
 }
 

@@ -33,9 +33,9 @@ Result<Handout> TakeAllMemory(Lab& lab, NestedGuest& guest,
 // The next boot of a guest whose frame is still bad.
 struct NextBoot {
   bool up = false;
-  bool early_stage_ran = false;      // and left the frame out of use
-  std::uint64_t workload_pages = 0;  // held at once by the boot's own workload
-  std::uint64_t aborts = 0;          // on the frame, since the boot was ordered
+  bool early_stage_ran = false;  // and left the frame out of use
+  Handout workload;              // what the new boot could allocate
+  std::uint64_t aborts = 0;      // on the frame, since the boot was ordered
 };
 enum class BootOrder { kReset, kRebootFromInside };
 Result<NextBoot> BootAgain(Lab& lab, NestedGuest& guest, BootOrder order);
