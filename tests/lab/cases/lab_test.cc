@@ -108,7 +108,9 @@ TEST_F(LabTest, PoisonIsConsumedOnceAndThePageIsRetiredInGuestAndHost) {
 }
 
 TEST_F(LabTest, WithoutAnAgentThePageComesBackAndTheGuestBootsInALoop) {
-  ASSERT_NO_FATAL_FAILURE(StartGuest({.name = "unguarded", .guarded = false, .workload = true}));
+  guest_ = lab_->TakeControl();
+  ASSERT_NE(guest_, nullptr);
+  ASSERT_TRUE(guest_->Resume());
   ASSERT_NO_FATAL_FAILURE(ProcessConsumesPoison());
   auto downfall = WatchDownfall(*lab_, *guest_, 3);
   ASSERT_TRUE(downfall) << downfall.error().Text();

@@ -76,7 +76,7 @@ Status ShowControl(Lab& lab, NestedGuest& guest, Judge& judge) {
   constexpr std::uint64_t kPanics = 2;  // of use, and in the boot after it
   lab.narrator().Chapter("Without Seaward's agent, nothing else changed");
   if (auto healed = lab.poison().Heal(lab.frame()); !healed) return healed;
-  if (auto up = guest.WaitUp(kGuestUp); !up) return up;
+  if (auto resumed = guest.Resume(); !resumed) return resumed;
   auto consumed = ConsumePoison(lab, guest);
   if (!consumed) return Forward(consumed);
   auto downfall = WatchDownfall(lab, guest, kPanics);
@@ -102,16 +102,9 @@ Status WriteReport(Lab& lab, const Options& options) {
 Status Tell(Lab& lab, const Options& options, Judge& judge) {
   const auto guarded = lab.TakeGuarded();
   if (auto shown = ShowConsumption(lab, *guarded, judge); !shown) return shown;
-  // Boots beside the guarded guest's next boots, on the other core; touched only when that is gone.
-  std::unique_ptr<NestedGuest> control;
-  if (!options.without_control) {
-    auto started =
-        NestedGuest::Create(lab.host(), {.name = "control", .guarded = false, .workload = true});
-    if (!started) return Forward(started);
-    control = std::move(*started);
-  }
   if (auto shown = ShowNextBoots(lab, *guarded, judge); !shown) return shown;
-  if (control != nullptr)
+  const auto control = lab.TakeControl();
+  if (!options.without_control)
     if (auto shown = ShowControl(lab, *control, judge); !shown) return shown;
   lab.narrator().Chapter("What remains");
   return lab.Finish();

@@ -57,7 +57,6 @@ Result<std::unique_ptr<NestedGuest>> NestedGuest::Create(EmulatedHost& host,
   std::unique_ptr<NestedGuest> guest(new NestedGuest(host, plan.name));
   std::string words;
   if (plan.guarded) words += " seaward.early=1 seaward.agent=1";
-  if (plan.workload) words += " seaward.hog=1";
   const std::string xml =
       fmt::format(kDomain, fmt::arg("name", plan.name), fmt::arg("mib", kMemory >> 20),
                   fmt::arg("words", words), fmt::arg("sockets", kSocketFolder),
@@ -132,6 +131,14 @@ Status NestedGuest::RebootFromInside() {
   auto done = Ask("reboot", Json::object(), kShort);
   if (!done) return Forward(done);
   return {};
+}
+
+Status NestedGuest::Pause() {
+  return Virsh("suspend " + name_);
+}
+
+Status NestedGuest::Resume() {
+  return Virsh("resume " + name_);
 }
 
 Status NestedGuest::Destroy() {

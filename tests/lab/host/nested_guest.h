@@ -17,8 +17,7 @@ namespace seaward::lab {
 
 struct GuestPlan {
   std::string name;
-  bool guarded = true;    // the agent runs, early and as a daemon; nothing else depends on it
-  bool workload = false;  // every boot allocates nearly all memory once, as a busy guest would
+  bool guarded = true;  // the agent runs, early and as a daemon; nothing else depends on it
 };
 
 // How a process ended.
@@ -46,6 +45,9 @@ class NestedGuest {
   // As a button would, and as the guest itself would.
   Status Reset();
   Status RebootFromInside();
+  // Between the two nothing in it runs.
+  Status Pause();
+  Status Resume();
   Status Destroy();
 
   // Where the VMM has the guest's RAM, and the host pages behind it now (nullopt: none yet).

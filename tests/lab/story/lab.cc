@@ -73,18 +73,20 @@ Status Lab::BringUp(const std::string& work) {
 // Both boot at the same time: the emulated host has two cores.
 Status Lab::SurveyFrames(std::uint64_t seed) {
   narrator_.Chapter("Two guests boot: which frames are free when /init starts?");
-  auto guarded = NestedGuest::Create(*host_, {.name = kGuardedGuest});
-  if (!guarded) return Forward(guarded);
-  guarded_ = std::move(*guarded);
-  auto other = NestedGuest::Create(*host_, {.name = "clean"});
-  if (!other) return Forward(other);
+  for (const auto& [guest, plan] :
+       {std::pair{&guarded_, GuestPlan{.name = "guarded"}},
+        std::pair{&control_, GuestPlan{.name = "control", .guarded = false}}}) {
+    auto created = NestedGuest::Create(*host_, plan);
+    if (!created) return Forward(created);
+    *guest = std::move(*created);
+  }
   std::vector<BootSurvey> boots;
-  for (NestedGuest* guest : {guarded_.get(), other->get()}) {
+  for (NestedGuest* guest : {guarded_.get(), control_.get()}) {
     auto boot = Survey(*guest);
     if (!boot) return Forward(boot);
     boots.push_back(std::move(*boot));
   }
-  if (auto gone = (*other)->Destroy(); !gone) return gone;
+  if (auto paused = control_->Pause(); !paused) return paused;
   if (auto kept = KeepCapabilities(*host_); !kept)
     narrator_.Say("libvirt's knowledge of QEMU not kept: " + kept.error().Text());
   auto choice = ChooseFrame(boots, seed);

@@ -1,5 +1,5 @@
 // An emulated Arm host with everything in place: kernel's own observer, libvirtd, seaward-notifier,
-// a guarded guest that is up, a frame chosen from two clean boots (that guest's and another's), and
+// a guarded guest and one without an agent, both up, a frame chosen from these two clean boots, and
 // the poisoner. One at a time per machine.
 #pragma once
 
@@ -21,7 +21,6 @@
 namespace seaward::lab {
 
 inline constexpr char kTranscript[] = "transcript.jsonl";
-inline constexpr char kGuardedGuest[] = "guarded";
 
 class Lab {
  public:
@@ -36,8 +35,10 @@ class Lab {
   Narrator& narrator() { return narrator_; }
   Transcript& transcript() { return transcript_; }
   GuestPhysAddr frame() const { return choice_.frame; }
-  // The guarded guest, in its first boot. Once: it is the caller's then.
+  // The guests, in their first boot; each once: it is the caller's then. The control is paused,
+  // because the poisoner tells pages by their address in the guest, whichever guest that is.
   std::unique_ptr<NestedGuest> TakeGuarded() { return std::move(guarded_); }
+  std::unique_ptr<NestedGuest> TakeControl() { return std::move(control_); }
 
   // What the host's kernel recorded so far.
   KernelTrace Trace() const;
@@ -63,6 +64,7 @@ class Lab {
   std::optional<Notifier> notifier_;
   std::optional<PoisonTool> poison_;
   std::unique_ptr<NestedGuest> guarded_;
+  std::unique_ptr<NestedGuest> control_;
   Choice choice_;
 };
 

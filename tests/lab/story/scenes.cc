@@ -12,6 +12,7 @@ namespace {
 using testing::WaitUntil;
 
 constexpr std::chrono::seconds kQuestion{60};
+constexpr std::chrono::seconds kOneTry{10};
 // One more try at a process's memory: the abort needs a fresh look at the page tables, which the
 // emulation keeps for a while.
 constexpr std::chrono::seconds kUntilAbort{120};
@@ -19,9 +20,9 @@ constexpr std::chrono::seconds kUntilAbort{120};
 constexpr std::chrono::seconds kUntilRetired{120};
 // Boots, and boots again: each needs some seconds of emulation in emulation.
 constexpr std::chrono::seconds kUntilDownfall{1200};
-// A guest that was asked to use all its memory and has panicked over it never answers; its console
-// is then watched for as long as it takes.
-constexpr std::chrono::seconds kUntilSilent{40};
+// A guest that was asked to use all its memory and has panicked over it never answers: its console
+// tells. It takes seconds, of which this is a multiple.
+constexpr std::chrono::seconds kUntilSilent{20};
 // Leaves the kernel just enough to live on.
 constexpr std::uint64_t kLeaveBytes = 4u << 20;
 
@@ -46,8 +47,13 @@ Result<int> TouchUntilDead(NestedGuest& guest, pid_t victim) {
 }
 
 Result<bool> IsRetired(Lab& lab, NestedGuest& guest) {
-  auto flags = guest.Ask("kpageflags", {{"at", FormatAddress(lab.frame().value)}}, kQuestion);
-  if (!flags) return Forward(flags);
+  // Asked again when no answer comes: what a guest says while nobody is connected is lost.
+  Result<Json> flags = Fail(ErrorCode::kTimeout, "not asked");
+  const auto answered = [&] {
+    flags = guest.Ask("kpageflags", {{"at", FormatAddress(lab.frame().value)}}, kOneTry);
+    return flags.has_value();
+  };
+  if (!WaitUntil(answered, kQuestion)) return Forward(flags);
   for (const auto& name : flags->at("names"))
     if (name == "HWPOISON") return true;
   return false;
@@ -136,28 +142,31 @@ Result<NextBoot> BootAgain(Lab& lab, NestedGuest& guest, BootOrder order) {
 Result<Downfall> WatchDownfall(Lab& lab, NestedGuest& guest, std::uint64_t enough) {
   Downfall seen;
   const std::size_t from = lab.ConsoleSize();
-  auto handout = TakeAllMemory(lab, guest, kUntilSilent);
-  if (handout && handout->bad_frame_given) seen.outcome = "reused";
-  std::uint64_t shown = 0;
-  const auto fell = [&] {
+  const auto fell_again = [&] {
     const ConsoleSigns signs = lab.Console(from);
-    if (signs.panics > shown)
-      lab.narrator().Say(fmt::format("panic number {} of the guest's kernel, {} in clear_page",
-                                     signs.panics, signs.in_clear_page));
-    shown = signs.panics;
+    if (signs.panics == seen.panics) return false;
     seen.panics = signs.panics;
     seen.in_clear_page = signs.in_clear_page;
-    return signs.panics >= enough;
+    return true;
   };
-  const bool enough_seen = !handout && WaitUntil(fell, kUntilDownfall);
-  if (enough_seen && enough >= 2) {
+  while (seen.panics < enough) {
+    auto handout = TakeAllMemory(lab, guest, kUntilSilent);
+    if (handout) {
+      seen.outcome = handout->bad_frame_given ? "reused" : "none";
+      break;
+    }
+    if (!WaitUntil(fell_again, kUntilDownfall)) {
+      seen.outcome = "hung";
+      break;
+    }
+    lab.narrator().Say(fmt::format("panic number {} of the guest's kernel, {} in clear_page",
+                                   seen.panics, seen.in_clear_page));
+    if (seen.panics < enough && !guest.WaitUp(kGuestUp)) break;
+  }
+  if (seen.panics >= 2) {
     seen.outcome = "boot_loop";
-  } else if (seen.panics > 0) {
+  } else if (seen.panics == 1) {
     seen.outcome = "panic";
-  } else if (!handout) {
-    seen.outcome = "hung";
-  } else if (seen.outcome.empty()) {
-    seen.outcome = "none";
   }
   lab.transcript().Add("downfall", {{"outcome", seen.outcome}, {"panics", seen.panics}});
   return seen;

@@ -46,7 +46,7 @@ struct Downfall {
   std::uint64_t panics = 0;
   std::uint64_t in_clear_page = 0;
 };
-// Lets it use its memory, and watches until it has panicked `enough` times.
+// Lets each of its boots use all its memory, and watches until it has panicked `enough` times.
 Result<Downfall> WatchDownfall(Lab& lab, NestedGuest& guest, std::uint64_t enough);
 
 // Memory that the host's kernel itself has taken out of use (its HardwareCorrupted counter), kB.
