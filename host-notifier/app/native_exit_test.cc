@@ -51,7 +51,7 @@ class NativeExitTest : public InterposerProcessTest {
 
 TEST_F(NativeExitTest, EndsWithTheHostPageGoneAndTheAgentConfirming) {
   NotifierServes("    has_ghes: true\n");
-  EXPECT_TRUE(ring().OffersHostPages());
+  Until("the host offers its pages", [this] { return ring().OffersHostPages(); });
   const HostPage answer = VcpuIsHeldAt(kPage);
   if (::geteuid() == 0) {
     EXPECT_EQ(HostPage::kRetired, answer);
@@ -72,8 +72,8 @@ class HostKeepsPages : public NativeExitTest, public ::testing::WithParamInterfa
 
 TEST_P(HostKeepsPages, AndSaysSoAtOnce) {
   NotifierServes(GetParam());
-  EXPECT_FALSE(ring().OffersHostPages());
   EXPECT_EQ(HostPage::kKept, VcpuIsHeldAt(kPage)) << "a VMM that waits all the same";
+  EXPECT_FALSE(ring().OffersHostPages());
   EXPECT_EQ("", RetiredInHost());
   EXPECT_NE("yes", StatusOf("/vms/0/pages/0/host_retired"));
 }
