@@ -149,9 +149,9 @@ TEST_F(Ctl, JsonIsTheNotifiersOwnLine) {
   EXPECT_EQ(Run("status"), kExitOk);
   EXPECT_EQ(json::parse(out_)["vms"][0]["name"], "g1");
   EXPECT_EQ(std::count(out_.begin(), out_.end(), '\n'), 1);
-  command_.limit = 10000;  // a reply larger than any socket buffer
+  command_.limit = 2000;  // a reply of a megabyte, larger than any socket buffer
   EXPECT_EQ(Run("events"), kExitOk);
-  EXPECT_EQ(json::parse(out_)["events"].size(), 10000u);
+  EXPECT_EQ(json::parse(out_)["events"].size(), 2000u);
 }
 
 TEST_F(Ctl, ReportSaysWhatBecameOfIt) {
