@@ -23,8 +23,10 @@ constexpr std::chrono::seconds kUntilDownfall{1200};
 // A guest that was asked to use all its memory and has panicked over it never answers: its console
 // tells. It takes seconds, of which this is a multiple.
 constexpr std::chrono::seconds kUntilSilent{20};
-// Leaves the kernel just enough to live on.
+// Leaves the kernel just enough to live on; where that was too little, twice as much, to this
+// limit.
 constexpr std::uint64_t kLeaveBytes = 4u << 20;
+constexpr std::uint64_t kLeaveAtMost = 32u << 20;
 
 // Touches the page until the process is dead; its signal.
 Result<int> TouchUntilDead(NestedGuest& guest, pid_t victim) {
@@ -44,6 +46,18 @@ Result<int> TouchUntilDead(NestedGuest& guest, pid_t victim) {
     return Fail(ErrorCode::kTimeout, "the process never felt the poison");
   if (!signal) return tl::unexpected<Error>(error);
   return *signal;
+}
+
+// A command that allocates nearly all memory. The guest's kernel may kill who does so, when it
+// needs more at that moment; it then lives, and is asked for less.
+Result<Json> AskForMemory(NestedGuest& guest, const std::string& command, Json arguments,
+                          std::chrono::milliseconds limit) {
+  for (std::uint64_t leave = kLeaveBytes;; leave *= 2) {
+    arguments["leave_bytes"] = leave;
+    auto reply = guest.Ask(command, arguments, limit);
+    if (reply || leave == kLeaveAtMost || !reply.error().context.ends_with("worker is gone"))
+      return reply;
+  }
 }
 
 Result<bool> IsRetired(Lab& lab, NestedGuest& guest) {
@@ -66,8 +80,7 @@ Result<Consumption> ConsumePoison(Lab& lab, NestedGuest& guest) {
   const std::uint64_t before = lab.AbortsOnFrame();
   auto pattern = guest.Ask("read", {{"path", "/proc/sys/kernel/core_pattern"}}, kQuestion);
   if (!pattern) return Forward(pattern);
-  auto victim =
-      guest.Ask("victim_start", {{"at", frame}, {"leave_bytes", kLeaveBytes}}, kGuestWork);
+  auto victim = AskForMemory(guest, "victim_start", {{"at", frame}}, kGuestWork);
   if (!victim) return Forward(victim);
   auto backing = guest.BackingOf(lab.frame());
   if (!backing) return Forward(backing);
@@ -106,7 +119,7 @@ Status WaitRetired(Lab& lab, NestedGuest& guest) {
 
 Result<Handout> TakeAllMemory(Lab& lab, NestedGuest& guest, std::chrono::milliseconds limit) {
   const Json wanted = Json::array({FormatAddress(lab.frame().value)});
-  auto hog = guest.Ask("hog", {{"leave_bytes", kLeaveBytes}, {"wanted", wanted}}, limit);
+  auto hog = AskForMemory(guest, "hog", {{"wanted", wanted}}, limit);
   if (!hog) return Forward(hog);
   Handout handout{hog->at("pages").get<std::uint64_t>(), !hog->at("found").empty()};
   lab.narrator().Say(fmt::format("all memory allocated: {} pages, the bad one {}", handout.pages,
