@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "host-notifier/libvirt/owned_domain.h"
 #include "host-notifier/libvirt/stream_pump.h"
 
 namespace seaward {
@@ -185,11 +186,9 @@ void LibvirtLink::ListDomains() {
 void LibvirtLink::DescribeLater(virDomainPtr domain) {
   thread_.Post([self = self_, uuid = UuidOf(domain)] {
     if (*self == nullptr || (*self)->connection_ == nullptr) return;
-    const virDomainPtr found = virDomainLookupByUUID(
-        (*self)->connection_, reinterpret_cast<const unsigned char*>(uuid.bytes.data()));
-    if (found == nullptr) return virResetLastError();  // gone already; its event follows
-    (*self)->Describe(found);
-    virDomainFree(found);
+    const OwnedDomain found = LookUpDomain((*self)->connection_, uuid);
+    if (!found) return virResetLastError();  // gone already; its event follows
+    (*self)->Describe(found.get());
   });
 }
 
@@ -231,13 +230,11 @@ void LibvirtLink::OpenStream(const Uuid& domain, const std::shared_ptr<StreamPum
   std::erase_if(streams_, [](const auto& weak) { return weak.expired(); });
   if (connection_ == nullptr)
     return pump->Finish(Error{ErrorCode::kClosed, 0, "libvirtd is out of reach"});
-  const virDomainPtr found = virDomainLookupByUUID(
-      connection_, reinterpret_cast<const unsigned char*>(domain.bytes.data()));
-  if (found == nullptr)
+  const OwnedDomain found = LookUpDomain(connection_, domain);
+  if (!found)
     return pump->Finish(Error{ErrorCode::kNotFound, 0, LastError("domain of the channel")});
   streams_.push_back(pump);
-  pump->Open(connection_, found, options_.channel_name);
-  virDomainFree(found);
+  pump->Open(connection_, found.get(), options_.channel_name);
 }
 
 }  // namespace seaward

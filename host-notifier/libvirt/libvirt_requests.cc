@@ -5,14 +5,10 @@
 #include <memory>
 
 #include "host-notifier/libvirt/libvirt_link.h"
+#include "host-notifier/libvirt/owned_domain.h"
 
 namespace seaward {
 namespace {
-
-struct FreeDomain {
-  void operator()(virDomainPtr domain) const { virDomainFree(domain); }
-};
-using OwnedDomain = std::unique_ptr<virDomain, FreeDomain>;
 
 Error LastError(const std::string& what) {
   const virError* error = virGetLastError();
@@ -29,9 +25,7 @@ Error OutOfReach() {
 
 OwnedDomain Find(virConnectPtr connection, const std::string& name_or_uuid) {
   if (const auto uuid = ParseUuid(name_or_uuid)) {
-    OwnedDomain found(virDomainLookupByUUID(
-        connection, reinterpret_cast<const unsigned char*>(uuid->bytes.data())));
-    if (found) return found;
+    if (auto found = LookUpDomain(connection, *uuid)) return found;
     virResetLastError();  // a name may look like a UUID
   }
   return OwnedDomain(virDomainLookupByName(connection, name_or_uuid.c_str()));
@@ -51,7 +45,7 @@ Result<DomainXml> LibvirtLink::FetchXml(const std::string& name_or_uuid) {
 
 Status LibvirtLink::WriteMark(const Uuid& domain, const DomainMark& mark) {
   if (connection_ == nullptr) return tl::unexpected<Error>(OutOfReach());
-  const OwnedDomain found = Find(connection_, FormatUuid(domain));
+  const OwnedDomain found = LookUpDomain(connection_, domain);
   if (!found) return tl::unexpected<Error>(LastError("metadata"));
   if (virDomainSetMetadata(found.get(), VIR_DOMAIN_METADATA_ELEMENT, ToXml(mark).c_str(),
                            kMarkPrefix, kMarkNamespace, VIR_DOMAIN_AFFECT_LIVE) < 0)
