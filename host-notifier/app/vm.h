@@ -119,14 +119,8 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   void OpenSession();
   void AfterSession();
   void RecordDelivered();
-  struct Judged {
-    ledger::PageRow page;
-    bool exposure_ended = false;  // with this verdict
-  };
-  static Result<Judged> RecordVerdict(ledger::Ledger& ledger, const Uuid& incarnation,
-                                      const Uuid& boot, const protocol::VerdictRecord& record,
-                                      MonoTime received);
-  void VerdictRecorded(const protocol::VerdictRecord& record, const Result<Judged>& judged);
+  void VerdictRecorded(const protocol::VerdictRecord& record,
+                       const Result<ledger::RecordedVerdict>& recorded);
 
   const VmContext& context_;
   const ledger::VmIdentity identity_;

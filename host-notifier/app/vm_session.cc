@@ -84,34 +84,24 @@ void Vm::RecordDelivered() {
 
 void Vm::OnVerdict(const protocol::VerdictRecord& record, const Uuid& boot_id) {
   if (!incarnation_) return;
-  context_.ledger.Write<Judged>(
+  context_.ledger.Write<ledger::RecordedVerdict>(
       [incarnation = *incarnation_, boot_id, record, received = context_.clock.Now()](
-          ledger::Ledger& l) { return RecordVerdict(l, incarnation, boot_id, record, received); },
-      [weak = weak_from_this(), record](const Result<Judged>& judged) {
-        if (const auto self = weak.lock()) self->VerdictRecorded(record, judged);
+          ledger::Ledger& l) { return l.RecordVerdict(incarnation, boot_id, record, received); },
+      [weak = weak_from_this(), record](const Result<ledger::RecordedVerdict>& recorded) {
+        if (const auto self = weak.lock()) self->VerdictRecorded(record, recorded);
       });
 }
 
-Result<Vm::Judged> Vm::RecordVerdict(ledger::Ledger& ledger, const Uuid& incarnation,
-                                     const Uuid& boot, const protocol::VerdictRecord& record,
-                                     MonoTime received) {
-  const auto before = ledger.View().Page(record.id);
-  const bool was_exposed = before && !before->exposure;
-  auto page = ledger.RecordVerdict(incarnation, boot, record, received);
-  if (!page) return Forward(page);
-  const bool ended = was_exposed && page->exposure.has_value();
-  return Judged{std::move(*page), ended};
-}
-
-void Vm::VerdictRecorded(const protocol::VerdictRecord& record, const Result<Judged>& judged) {
-  if (!judged) {
+void Vm::VerdictRecorded(const protocol::VerdictRecord& record,
+                         const Result<ledger::RecordedVerdict>& recorded) {
+  if (!recorded) {
     log_.Warning("verdict_not_recorded", {{"vm", identity_.name},
                                           {"gpa", FormatAddress(record.range.start().value)},
-                                          {"why", judged.error().Text()}});
+                                          {"why", recorded.error().Text()}});
     return;
   }
-  const ledger::PageRow* const page = &judged->page;
-  if (judged->exposure_ended) context_.measurements.exposure.Observe(*page->exposure);
+  const ledger::PageRow* const page = &recorded->page;
+  if (recorded->exposure_ended) context_.measurements.exposure.Observe(*page->exposure);
   const auto exposure = page->exposure ? std::to_string(page->exposure->count() / 1000) : "none";
   log_.Info("verdict", {{"vm", identity_.name},
                         {"gpa", FormatAddress(record.range.start().value)},

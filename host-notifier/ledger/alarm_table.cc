@@ -16,7 +16,7 @@ Result<std::optional<AlarmRow>> AlarmTable::Store(const VmIdentity& vm, AlarmKin
   if (!before) return tl::unexpected<Error>(before.error());
   if (*before == raised) return std::optional<AlarmRow>();
   Query insert(db_, "INSERT INTO alarm(vm, kind, raised, wall_ns) VALUES(?, ?, ?, ?)", vm.uuid,
-               ToString(kind), raised, static_cast<std::int64_t>(now_.time_since_epoch().count()));
+               ToString(kind), raised, Ns(now_));
   if (auto done = insert.Run(); !done) return Forward(done);
   const auto id = static_cast<std::uint64_t>(db_.LastRowId());
   if (auto done = MakeRoom(vm.uuid); !done) return Forward(done);

@@ -3,10 +3,6 @@
 namespace seaward::ledger {
 namespace {
 
-std::int64_t Ns(WallTime time) {
-  return time.time_since_epoch().count();
-}
-
 Result<std::vector<Uuid>> Ids(Query& q) {
   std::vector<Uuid> ids;
   for (;;) {

@@ -17,19 +17,6 @@ using protocol::Evidence;
 using protocol::PoisonEntry;
 using protocol::VerdictRecord;
 
-std::int64_t Ns(MonoTime time) {
-  return time.time_since_epoch().count();
-}
-std::int64_t Ns(WallTime time) {
-  return time.time_since_epoch().count();
-}
-
-Result<std::uint64_t> OneNumber(Query& q) {
-  const Result<bool> found = q.Next();
-  if (!found) return tl::unexpected<Error>(found.error());
-  return *found ? q.Unsigned(0) : 0;
-}
-
 }  // namespace
 
 Ledger::Ledger(Database db, UniqueFd lock, const Uuid& host_boot, const Clock& clock,
@@ -119,7 +106,7 @@ Status Ledger::PruneEvents(const Uuid& incarnation) {
                 "UPDATE vm SET event_rows = event_rows + 1 WHERE uuid = (SELECT vm FROM "
                 "incarnation WHERE id = ?) RETURNING event_rows",
                 incarnation);
-  const auto rows = OneNumber(counted);
+  const auto rows = counted.Number();
   if (!rows) return tl::unexpected<Error>(rows.error());
   if (*rows <= limits_.event_rows_per_vm) return {};
   Query prune(db_,
@@ -136,15 +123,15 @@ Status Ledger::PruneEvents(const Uuid& incarnation) {
       .Run();
 }
 
-Result<PageRow> Ledger::RecordVerdict(const Uuid& incarnation, const Uuid& boot,
-                                      const VerdictRecord& record, MonoTime received) {
-  Result<PageRow> page = Fail(ErrorCode::kInvalid, "");
+Result<RecordedVerdict> Ledger::RecordVerdict(const Uuid& incarnation, const Uuid& boot,
+                                              const VerdictRecord& record, MonoTime received) {
+  RecordedVerdict recorded;
   auto done = InOneCommit([&]() -> Status {
     auto life = View().Incarnation(incarnation);
     if (!life) return Forward(life);
     if (!*life || (*life)->boot != boot)
       return Fail(ErrorCode::kInvalid, "a verdict of another boot: " + FormatUuid(boot));
-    page = View().Page(record.id);
+    auto page = View().Page(record.id);
     if (!page && page.error().code != ErrorCode::kNotFound) return Forward(page);
     if (!page || page->incarnation != incarnation || !page->range.Overlaps(record.range))
       return Fail(ErrorCode::kInvalid,
@@ -153,12 +140,14 @@ Result<PageRow> Ledger::RecordVerdict(const Uuid& incarnation, const Uuid& boot,
     VerdictTable verdicts(db_, clock_.WallNow(), limits_);
     if (auto stored = verdicts.Store(*page, **life, record, received); !stored) return stored;
     if (auto settled = verdicts.Settle(*page, **life, received); !settled) return settled;
+    const bool was_exposed = !page->exposure;
     page = View().Page(record.id);
     if (!page) return Forward(page);
+    recorded = {std::move(*page), was_exposed && page->exposure.has_value()};
     return {};
   });
   if (!done) return Forward(done);
-  return page;
+  return recorded;
 }
 
 Result<OpenedIncarnation> Ledger::BeginIncarnation(const VmIdentity& vm,

@@ -67,8 +67,8 @@ class Ledger {
 
   // `received`: when the record arrived; exposure ends there. Parts of an entry add up; the page
   // changes its life when all of it is answered. Returns the page as it is now.
-  Result<PageRow> RecordVerdict(const Uuid& incarnation, const Uuid& boot,
-                                const protocol::VerdictRecord& record, MonoTime received);
+  Result<RecordedVerdict> RecordVerdict(const Uuid& incarnation, const Uuid& boot,
+                                        const protocol::VerdictRecord& record, MonoTime received);
 
   Status RecordHostRetirement(std::uint64_t page, HostRetired state, int host_errno);
   // Healed: no longer wanted in this incarnation.

@@ -100,7 +100,9 @@ class LedgerFixture : public testing::Test {
                                const protocol::VerdictRecord& record) {
     auto begun = ledger_->BeginBoot(incarnation, boot);
     EXPECT_TRUE(begun);
-    return ledger_->RecordVerdict(incarnation, boot, record, clock_.Now());
+    auto recorded = ledger_->RecordVerdict(incarnation, boot, record, clock_.Now());
+    if (!recorded) return Forward(recorded);
+    return std::move(recorded->page);
   }
   PageRow Page(std::uint64_t id) {
     auto page = ledger_->View().Page(id);

@@ -114,6 +114,11 @@ struct RecordedEvent {
   bool limit_reached = false;    // of pages (ledger_limits.h): recorded as an event only
 };
 
+struct RecordedVerdict {
+  PageRow page;
+  bool exposure_ended = false;  // with this verdict
+};
+
 // Wanted pages of one VM's present memory in one state.
 struct PageCount {
   Uuid vm;

@@ -153,7 +153,7 @@ TEST_F(LedgerTest, AGuestSpeaksOnlyAboutItsOwnPagesAndBoot) {
   const auto entry = Record(life, Exit(0x1000)).entry.value();
   const VmIdentity other{kGuestBoot2, "g2"};
   const Uuid other_life = ledger_->BeginIncarnation(other, {4712, 1})->id;
-  const auto refused = [&](Result<PageRow> answer) {
+  const auto refused = [&](const auto& answer) {
     return !answer && answer.error().code == ErrorCode::kInvalid;
   };
   EXPECT_TRUE(refused(GuestAnswers(other_life, kGuestBoot1, VerdictOn(entry, Outcome::kRetired))));

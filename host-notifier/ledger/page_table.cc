@@ -8,13 +8,6 @@ namespace {
 using protocol::Evidence;
 using protocol::PoisonEntry;
 
-std::int64_t Ns(MonoTime time) {
-  return time.time_since_epoch().count();
-}
-std::int64_t Ns(WallTime time) {
-  return time.time_since_epoch().count();
-}
-
 int Strength(Evidence evidence) {
   switch (evidence) {
     case Evidence::kPredicted:
@@ -40,40 +33,34 @@ std::optional<ByteRange> PlaceOf(const PoisonEvent& event) {
   return range.length() <= kMaxRangeBytes ? std::optional(range) : std::nullopt;
 }
 
-Result<std::uint64_t> OneNumber(Query& q) {
-  const Result<bool> found = q.Next();
-  if (!found) return tl::unexpected<Error>(found.error());
-  return *found ? q.Unsigned(0) : 0;
-}
-
 }  // namespace
 
 Result<RecordedEvent> PageTable::Record(const Uuid& incarnation, const PoisonEvent& event,
                                         std::optional<PageFrame> host_frame,
                                         std::optional<std::uint64_t> page_id) {
-  auto place = PlaceOf(event);
-  if (event.suspect) {
-    auto sure = IsConfirmed(incarnation, event);
-    if (!sure) return Forward(sure);
-    if (*sure) place = event.suspect;
-  }
+  const auto place = event.suspect ? event.suspect : PlaceOf(event);
   if (!place) return RecordedEvent{};
-  return RecordAt(incarnation, event, *place, host_frame, page_id);
+  const auto known = Holding(incarnation, *place);
+  if (!known) return tl::unexpected<Error>(known.error());
+  if (*known != 0) return Repeat(*known, event, host_frame);
+  if (event.suspect) {
+    const auto confirmed = WasSuspectedForAnother(incarnation, event);
+    if (!confirmed) return tl::unexpected<Error>(confirmed.error());
+    if (!*confirmed) return RecordedEvent{};
+  }
+  return Insert(incarnation, event, *place, host_frame, page_id);
 }
 
 // A suspicion is confirmed by a second event of its own: one that KVM located in the same page, or
-// a walk for another address that failed at the same table. The same access failing once more says
-// nothing new: it would fail as well with the bad word in a table of the host.
-Result<bool> PageTable::IsConfirmed(const Uuid& incarnation, const PoisonEvent& event) {
-  const auto page = Holding(incarnation, *event.suspect);
-  if (!page) return tl::unexpected<Error>(page.error());
-  if (*page != 0) return true;
+// a walk for another address that failed at the same table (this one). The same access failing once
+// more says nothing new: it would fail as well with the bad word in a table of the host.
+Result<bool> PageTable::WasSuspectedForAnother(const Uuid& incarnation, const PoisonEvent& event) {
   Query q(db_,
           "SELECT EXISTS(SELECT 1 FROM event WHERE incarnation = ?1 AND location = 'suspected' "
           "AND gpa = ?2 AND (gva & ?4) != (?3 & ?4))",
           incarnation, event.suspect->start().value, event.gva.value_or(GuestVirtAddr{}).value,
           ~(kPoisonGranule - 1));
-  const auto seen = OneNumber(q);
+  const auto seen = q.Number();
   if (!seen) return tl::unexpected<Error>(seen.error());
   return *seen != 0;
 }
@@ -87,17 +74,7 @@ Result<std::uint64_t> PageTable::Holding(const Uuid& incarnation, const ByteRang
               "AND gpa + length >= ?2 + ?3 AND life NOT IN ('cleared', 'closed') "
               "ORDER BY length LIMIT 1",
               incarnation, start, range.length(), kMaxRangeBytes);
-  return OneNumber(known);
-}
-
-Result<RecordedEvent> PageTable::RecordAt(const Uuid& incarnation, const PoisonEvent& event,
-                                          const ByteRange& range,
-                                          std::optional<PageFrame> host_frame,
-                                          std::optional<std::uint64_t> page_id) {
-  const auto id = Holding(incarnation, range);
-  if (!id) return tl::unexpected<Error>(id.error());
-  return *id != 0 ? Repeat(*id, event, host_frame)
-                  : Insert(incarnation, event, range, host_frame, page_id);
+  return known.Number();
 }
 
 Result<RecordedEvent> PageTable::Repeat(std::uint64_t id, const PoisonEvent& event,
@@ -127,7 +104,7 @@ Result<RecordedEvent> PageTable::Insert(const Uuid& incarnation, const PoisonEve
                                         const ByteRange& range, std::optional<PageFrame> host_frame,
                                         std::optional<std::uint64_t> page_id) {
   Query count(db_, "SELECT count(*) FROM page WHERE incarnation = ?", incarnation);
-  const auto pages = OneNumber(count);
+  const auto pages = count.Number();
   if (!pages) return tl::unexpected<Error>(pages.error());
   if (*pages >= limits_.pages_per_incarnation)
     return RecordedEvent{.entry = std::nullopt, .limit_reached = true};

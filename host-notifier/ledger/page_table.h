@@ -24,11 +24,9 @@ class PageTable {
                                std::optional<std::uint64_t> page_id);
 
  private:
-  Result<bool> IsConfirmed(const Uuid& incarnation, const PoisonEvent& event);
+  // Whether a walk for another address than this event's failed in the same place before.
+  Result<bool> WasSuspectedForAnother(const Uuid& incarnation, const PoisonEvent& event);
   Result<std::uint64_t> Holding(const Uuid& incarnation, const ByteRange& range);
-  Result<RecordedEvent> RecordAt(const Uuid& incarnation, const PoisonEvent& event,
-                                 const ByteRange& range, std::optional<PageFrame> host_frame,
-                                 std::optional<std::uint64_t> page_id);
   Result<RecordedEvent> Repeat(std::uint64_t id, const PoisonEvent& event,
                                std::optional<PageFrame> host_frame);
   Result<RecordedEvent> Insert(const Uuid& incarnation, const PoisonEvent& event,

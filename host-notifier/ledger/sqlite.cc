@@ -171,6 +171,12 @@ Result<bool> Query::Next() {
   }
 }
 
+Result<std::uint64_t> Query::Number() {
+  const Result<bool> found = Next();
+  if (!found) return tl::unexpected<Error>(found.error());
+  return *found ? Unsigned(0) : 0;
+}
+
 Status Query::Run() {
   const Result<bool> row = Next();
   if (!row) return tl::unexpected<Error>(row.error());

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "base/uuid.h"
 
@@ -17,6 +18,14 @@ struct sqlite3;
 struct sqlite3_stmt;
 
 namespace seaward::ledger {
+
+// Times as columns hold them: nanoseconds of their own clock.
+constexpr std::int64_t Ns(MonoTime time) {
+  return time.time_since_epoch().count();
+}
+constexpr std::int64_t Ns(WallTime time) {
+  return time.time_since_epoch().count();
+}
 
 class Database {
  public:
@@ -68,6 +77,8 @@ class Query {
 
   // Steps to the next row; false after the last one. kNoSpace when the disk is full.
   Result<bool> Next();
+  // The first column of the first row; 0 when there is none.
+  Result<std::uint64_t> Number();
   // For statements that change something.
   Status Run();
 

@@ -13,10 +13,6 @@ using protocol::PageKind;
 using protocol::Stage;
 using protocol::VerdictRecord;
 
-std::int64_t Ns(MonoTime time) {
-  return time.time_since_epoch().count();
-}
-
 }  // namespace
 
 Status VerdictTable::Store(const PageRow& page, const IncarnationRow& life,
@@ -39,8 +35,7 @@ Status VerdictTable::Store(const PageRow& page, const IncarnationRow& life,
                page.id, life.boots, *life.boot, record.range.start().value, record.range.length(),
                ToString(record.outcome), ToString(record.kind), ToString(record.stage),
                static_cast<std::int64_t>(record.sys_errno),
-               static_cast<std::int64_t>(record.duration.count()), Ns(received),
-               static_cast<std::int64_t>(now_.time_since_epoch().count()))
+               static_cast<std::int64_t>(record.duration.count()), Ns(received), Ns(now_))
       .Run();
 }
 
