@@ -81,7 +81,6 @@ Result<Json> Commands::Status(const Json&) {
               {"uptime", FirstLineOf("/proc/uptime")},
               {"early", boot_.early},
               {"agent_pid", boot_.agent},
-              {"hog_pages_at_boot", boot_.hog_pages},
               {"free_frames_at_init", boot_.free_frames}};
 }
 

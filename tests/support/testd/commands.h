@@ -17,7 +17,6 @@ struct BootReport {
   nlohmann::json early;        // {exit, output} or null
   nlohmann::json free_frames;  // [["0x..", "0x.."], ...] first and last byte, or null
   pid_t agent = -1;
-  std::uint64_t hog_pages = 0;  // that the boot's own workload held at once
 };
 
 class Commands {

@@ -46,7 +46,6 @@ BootWishes ParseBootWishes(const std::string& command_line) {
     if (word == "seaward.early=1") wishes.early = true;
     if (word == "seaward.agent=1") wishes.agent = true;
     if (word == "seaward.frames=1") wishes.frames = true;
-    if (word == "seaward.hog=1") wishes.hog = true;
     constexpr std::string_view kPort = "seaward.test_port=";
     if (word.starts_with(kPort)) wishes.port = word.substr(kPort.size());
   }

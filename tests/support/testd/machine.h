@@ -16,7 +16,6 @@ struct BootWishes {
   bool early = false;   // seaward.early=1: run `seaward-agent early` first of all
   bool agent = false;   // seaward.agent=1: start `seaward-agent run`
   bool frames = false;  // seaward.frames=1: note which frames are free before anything else runs
-  bool hog = false;     // seaward.hog=1: allocate nearly all memory once before serving
   std::string port = "org.seaward.test.0";  // seaward.test_port=NAME
 };
 BootWishes ParseBootWishes(const std::string& command_line);

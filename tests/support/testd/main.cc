@@ -40,14 +40,6 @@ BootReport BecomeInit(const Logger& log) {
   if (boot.wishes.agent) {
     if (auto agent = StartAgent()) boot.agent = *agent;
   }
-  if (boot.wishes.hog) {
-    // What a busy guest does sooner or later in every boot: it needs all its memory.
-    constexpr std::uint64_t kLeave = std::uint64_t{4} << 20;
-    auto held = HogMemory(kLeave, {}, std::chrono::minutes(5));
-    if (held) boot.hog_pages = held->pages;
-    log.Info("boot_workload", {{"pages", std::to_string(boot.hog_pages)},
-                               {"error", held ? "" : held.error().Text()}});
-  }
   return boot;
 }
 
