@@ -17,10 +17,9 @@ constexpr std::chrono::seconds kShort{60};
 constexpr std::chrono::seconds kVirsh{240};
 // A booting guest does not answer; the question is asked again.
 constexpr std::chrono::seconds kOneTry{3};
+// One that is up answers within a second or two.
+constexpr std::chrono::seconds kOneAnswer{10};
 constexpr std::uint64_t kPage = 4096;
-
-// Each guest has sockets of its own in libvirt's runtime folder, by its name.
-constexpr char kSocketFolder[] = "/run/lv/rt/";
 
 constexpr char kDomain[] =
     R"(<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
@@ -32,9 +31,9 @@ constexpr char kDomain[] =
   <on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>restart</on_crash>
   <devices><emulator>/usr/bin/qemu-system-aarch64</emulator>
     <controller type='usb' model='none'/><controller type='virtio-serial' index='0'/>
-    <channel type='unix'><source mode='bind' path='{sockets}{name}-agent.sock'/>
+    <channel type='unix'><source mode='bind' path='{sockets}/{name}-agent.sock'/>
       <target type='virtio' name='org.seaward.agent.0'/></channel>
-    <channel type='unix'><source mode='bind' path='{sockets}{name}-command.sock'/>
+    <channel type='unix'><source mode='bind' path='{sockets}/{name}-command.sock'/>
       <target type='virtio' name='org.seaward.test.0'/></channel>
     <serial type='file'><source path='/run/guest/console.log' append='on'/></serial>
     <memballoon model='none'/></devices>
@@ -50,7 +49,7 @@ constexpr char kDomain[] =
 NestedGuest::NestedGuest(EmulatedHost& host, std::string name)
     : host_(&host),
       name_(std::move(name)),
-      commands_(host.command_server(), kSocketFolder + name_ + "-command.sock") {}
+      commands_(host.command_server(), fmt::format("{}/{}-command.sock", kLibvirtRuntime, name_)) {}
 
 Result<std::unique_ptr<NestedGuest>> NestedGuest::Create(EmulatedHost& host,
                                                          const GuestPlan& plan) {
@@ -59,7 +58,7 @@ Result<std::unique_ptr<NestedGuest>> NestedGuest::Create(EmulatedHost& host,
   if (plan.guarded) words += " seaward.early=1 seaward.agent=1";
   const std::string xml =
       fmt::format(kDomain, fmt::arg("name", plan.name), fmt::arg("mib", kMemory >> 20),
-                  fmt::arg("words", words), fmt::arg("sockets", kSocketFolder),
+                  fmt::arg("words", words), fmt::arg("sockets", kLibvirtRuntime),
                   fmt::arg("attach", kAttachSocket));
   const std::string path = "/run/" + plan.name + ".xml";
   if (auto written = host.WriteFile(path, xml); !written) return Forward(written);
@@ -119,6 +118,17 @@ Result<Json> NestedGuest::Ask(const std::string& command, const Json& arguments,
   const Json heard = reply ? *reply : Json{{"error", reply.error().Text()}};
   host_->transcript().Add(
       "guest", {{"name", name_}, {"command", command}, {"arguments", arguments}, {"reply", heard}});
+  return reply;
+}
+
+Result<Json> NestedGuest::AskAgain(const std::string& question, const Json& arguments,
+                                   milliseconds limit) {
+  Result<Json> reply = Fail(ErrorCode::kTimeout, question + ": not asked");
+  const auto answered = [&] {
+    reply = Ask(question, arguments, kOneAnswer);
+    return reply.has_value();
+  };
+  testing::WaitUntil(answered, limit);
   return reply;
 }
 

@@ -20,12 +20,6 @@ struct GuestPlan {
   bool guarded = true;  // the agent runs, early and as a daemon; nothing else depends on it
 };
 
-// How a process ended.
-struct Ended {
-  int code = 0;
-  int signal = 0;
-};
-
 class NestedGuest {
  public:
   static constexpr std::uint64_t kMemory = 160u << 20;
@@ -42,6 +36,10 @@ class NestedGuest {
   // A command of seaward-testd, and its reply. Both go into the transcript.
   Result<Json> Ask(const std::string& command, const Json& arguments,
                    std::chrono::milliseconds limit);
+  // The same for a question that changes nothing: asked again when no answer comes. What a guest
+  // says on its command port while nobody is connected is lost.
+  Result<Json> AskAgain(const std::string& question, const Json& arguments,
+                        std::chrono::milliseconds limit);
   // As a button would, and as the guest itself would.
   Status Reset();
   Status RebootFromInside();

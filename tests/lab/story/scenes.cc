@@ -12,7 +12,6 @@ namespace {
 using testing::WaitUntil;
 
 constexpr std::chrono::seconds kQuestion{60};
-constexpr std::chrono::seconds kOneTry{10};
 // One more try at a process's memory: the abort needs a fresh look at the page tables, which the
 // emulation keeps for a while.
 constexpr std::chrono::seconds kUntilAbort{120};
@@ -61,13 +60,8 @@ Result<Json> AskForMemory(NestedGuest& guest, const std::string& command, Json a
 }
 
 Result<bool> IsRetired(Lab& lab, NestedGuest& guest) {
-  // Asked again when no answer comes: what a guest says while nobody is connected is lost.
-  Result<Json> flags = Fail(ErrorCode::kTimeout, "not asked");
-  const auto answered = [&] {
-    flags = guest.Ask("kpageflags", {{"at", FormatAddress(lab.frame().value)}}, kOneTry);
-    return flags.has_value();
-  };
-  if (!WaitUntil(answered, kQuestion)) return Forward(flags);
+  auto flags = guest.AskAgain("kpageflags", {{"at", FormatAddress(lab.frame().value)}}, kQuestion);
+  if (!flags) return Forward(flags);
   for (const auto& name : flags->at("names"))
     if (name == "HWPOISON") return true;
   return false;
@@ -78,7 +72,7 @@ Result<bool> IsRetired(Lab& lab, NestedGuest& guest) {
 Result<Consumption> ConsumePoison(Lab& lab, NestedGuest& guest) {
   const std::string frame = FormatAddress(lab.frame().value);
   const std::uint64_t before = lab.AbortsOnFrame();
-  auto pattern = guest.Ask("read", {{"path", "/proc/sys/kernel/core_pattern"}}, kQuestion);
+  auto pattern = guest.AskAgain("read", {{"path", "/proc/sys/kernel/core_pattern"}}, kQuestion);
   if (!pattern) return Forward(pattern);
   auto victim = AskForMemory(guest, "victim_start", {{"at", frame}}, kGuestWork);
   if (!victim) return Forward(victim);
@@ -95,7 +89,7 @@ Result<Consumption> ConsumePoison(Lab& lab, NestedGuest& guest) {
   seen.victim_signal = *signal;
   seen.core_pattern = pattern->value("text", "");
   const std::string boot = guest.boot_id();
-  auto status = guest.Ask("status", Json::object(), kQuestion);
+  auto status = guest.AskAgain("status", Json::object(), kQuestion);
   seen.kernel_alive = status && status->value("boot_id", "") == boot;
   WaitUntil([&] { return lab.AbortsOnFrame() > before; }, kQuestion);
   seen.aborts = lab.AbortsOnFrame() - before;
