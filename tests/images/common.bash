@@ -47,3 +47,22 @@ debian_mirror() {
   [ -n "$mirror" ] || die "no Debian bookworm archive in this machine's apt sources"
   printf '%s\n' "$mirror"
 }
+
+# apt on private state: the machine's own lists and architectures are not touched.
+#   private_apt_state ARCH MIRROR SUITE FOLDER   makes the state
+#   private_apt ARCH TOOL FOLDER ARGUMENT...     runs apt-get or apt-cache on it
+private_apt_state() {
+  local arch=$1 mirror=$2 suite=$3 state=$4
+  mkdir -p "$state/lists/partial" "$state/archives/partial"
+  printf 'deb [arch=%s signed-by=%s] %s %s main\n' "$arch" "$KEYRING" "$mirror" "$suite" \
+    >"$state/sources.list"
+}
+
+private_apt() {
+  local arch=$1 tool=$2 state=$3
+  shift 3
+  "$tool" -o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=- \
+    -o Dir::State::Lists="$state/lists" -o Dir::State::status=/dev/null \
+    -o Dir::Cache::archives="$state/archives" \
+    -o APT::Architecture="$arch" -o APT::Architectures="$arch" -o APT::Sandbox::User=root "$@"
+}

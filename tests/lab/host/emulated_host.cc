@@ -66,18 +66,16 @@ std::vector<std::string> EmulatedHost::QemuWords() const {
                                     fmt::format("virtserialport,chardev={},name={}", id, name)};
   };
   std::vector<std::string> words = {
-      "qemu-system-aarch64", "-M", "virt,virtualization=on,gic-version=3,memory-backend=ram",
-      "-object", fmt::format("memory-backend-file,id=ram,size=2G,mem-path={},share=on", ram_file()),
-      "-m", "2048", "-smp", "2", "-accel", "tcg,thread=multi", "-cpu",
-      "neoverse-n1",  // has RAS, without which KVM offers no such exit; no pointer
-                      // authentication, which costs half the speed in emulation
-      "-nodefaults", "-display", "none", "-nic", "none", "-no-reboot", "-serial",
-      "file:" + WorkPath(kHostConsole), "-gdb",
-      fmt::format("unix:{},server=on,wait=off", gdb_socket()), "-kernel", images_.kernel, "-initrd",
-      images_.initramfs,
+      images_.qemu, "-M", "virt,virtualization=on,gic-version=3,memory-backend=ram", "-object",
+      fmt::format("memory-backend-file,id=ram,size=2G,mem-path={},share=on", ram_file()), "-m",
+      "2048", "-smp", "2", "-accel", "tcg,thread=multi", "-cpu", images_.host_cpu, "-nodefaults",
+      "-display", "none", "-nic", "none", "-no-reboot", "-serial", "file:" + WorkPath(kHostConsole),
+      "-gdb", fmt::format("unix:{},server=on,wait=off", gdb_socket()), "-kernel", images_.kernel,
+      "-initrd", images_.initramfs,
       // 4 KiB backing pages: a poisoned page is one stage-2 descriptor
       "-append", "console=ttyAMA0 loglevel=4 panic=-1 transparent_hugepage=never", "-device",
       "virtio-serial-pci"};
+  if (!images_.qemu_data.empty()) words.insert(words.end(), {"-L", images_.qemu_data});
   for (const auto& part :
        {disk(images_.root, "root"), disk(images_.disk, "ours"),
         port(fmt::format("socket,path={},server=on,wait=off", sockets_ / "command.sock"), "command",

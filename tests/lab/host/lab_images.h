@@ -9,7 +9,10 @@
 namespace seaward::lab {
 
 struct LabImages {
-  std::string kernel;  // Image of the emulated host and of its guests
+  std::string qemu;       // plays the emulated host
+  std::string qemu_data;  // its folder of firmware; empty: where it looks by itself
+  std::string host_cpu;   // -cpu
+  std::string kernel;     // Image of the emulated host and of its guests
   std::string kernel_version;
   std::string root;  // read-only root of the emulated host
   std::string initramfs;

@@ -51,7 +51,8 @@ Status Lab::BringUp(const std::string& work) {
   narrator_.Chapter("An Arm host in emulation");
   auto images = PrepareImages(work);
   if (!images) return Forward(images);
-  narrator_.Say(fmt::format("images ready; stock Debian kernel {}", images->kernel_version));
+  narrator_.Say(fmt::format("images ready; stock Debian kernel {}; host CPU {}",
+                            images->kernel_version, images->host_cpu));
   auto host = EmulatedHost::Start(*images, work, transcript_);
   if (!host) return Forward(host);
   host_ = std::move(*host);
