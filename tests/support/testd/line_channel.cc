@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <functional>
 #include <optional>
 
 #include "base/file_io.h"
@@ -41,8 +42,14 @@ class LineBuffer {
   std::string text_;
 };
 
-// Writes all of `text` to a non-blocking descriptor; stops silently when the peer is gone.
-Status WriteWaiting(int fd, const std::string& text) {
+// A question can be read before the guest's kernel has noted that the host is connected: data comes
+// by interrupt, the note by a worker. Until then a write would block. An asker who is really gone
+// costs this long.
+constexpr int kUntilNotedMs = 3000;
+
+// Calls `wait_writable` whenever the descriptor takes no more; false from it ends the attempt: the
+// peer is gone, and the rest is dropped.
+Status WriteWaiting(int fd, const std::string& text, const std::function<bool()>& wait_writable) {
   std::size_t done = 0;
   while (done < text.size()) {
     const ssize_t n = ::write(fd, text.data() + done, text.size() - done);
@@ -53,9 +60,7 @@ Status WriteWaiting(int fd, const std::string& text) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EPIPE) return {};
     if (n < 0 && errno != EAGAIN) return FailErrno(errno, "command channel");
-    pollfd wait{fd, POLLOUT, 0};
-    ::poll(&wait, 1, -1);
-    if ((wait.revents & POLLHUP) != 0) return {};
+    if (!wait_writable()) return {};
   }
   return {};
 }
@@ -81,10 +86,24 @@ class VirtioPort final : public LineChannel {
   }
 
   Status WriteLine(const std::string& line) override {
-    return WriteWaiting(port_.get(), line + "\n");
+    return WriteWaiting(port_.get(), line + "\n", [this] { return WaitWritable(); });
   }
 
  private:
+  // Polling would return at once while no host is noted; the edge-triggered descriptor tells of
+  // every change.
+  bool WaitWritable() {
+    const auto writable = [this] {
+      pollfd now{port_.get(), POLLOUT, 0};
+      ::poll(&now, 1, 0);
+      return (now.revents & POLLOUT) != 0 && (now.revents & POLLHUP) == 0;
+    };
+    epoll_event event{};
+    while (!writable())
+      if (::epoll_wait(epoll_.get(), &event, 1, kUntilNotedMs) == 0) return writable();
+    return true;
+  }
+
   UniqueFd port_;
   UniqueFd epoll_;
   LineBuffer buffer_;
@@ -115,7 +134,11 @@ class UnixSocket final : public LineChannel {
 
   Status WriteLine(const std::string& line) override {
     if (!client_.valid()) return {};
-    return WriteWaiting(client_.get(), line + "\n");
+    return WriteWaiting(client_.get(), line + "\n", [this] {
+      pollfd wait{client_.get(), POLLOUT, 0};
+      ::poll(&wait, 1, -1);
+      return (wait.revents & POLLHUP) == 0;
+    });
   }
 
  private:
@@ -149,7 +172,7 @@ Result<std::unique_ptr<LineChannel>> OpenVirtioPort(const std::string& port_name
   if (!port) return Forward(port);
   UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLET;
+  event.events = EPOLLIN | EPOLLOUT | EPOLLET;
   if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, port->get(), &event) != 0) {
     return FailErrno(errno, *node);
   }
