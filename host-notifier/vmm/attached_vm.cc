@@ -13,6 +13,8 @@ Result<std::unique_ptr<AttachedVm>> AttachedVm::Start(const AttachOptions& optio
   keeper_options.memory_fd = vm->ring_.memory_fd();
   keeper_options.doorbell_fd = vm->ring_.doorbell_fd();
   keeper_options.ring_bytes = RingBytes(options.geometry);
+  keeper_options.orders = options.orders;
+  if (options.orders != nullptr) vm->ring_.TakeHealOrders();
   auto keeper = Keeper::Start(std::move(keeper_options), std::move(log));
   if (!keeper) return Forward(keeper);
   vm->keeper_ = std::move(*keeper);

@@ -14,6 +14,7 @@ struct AttachOptions {
   std::string socket_path;
   std::optional<Uuid> claimed_vm;
   RingGeometry geometry;
+  HealOrderTaker* orders = nullptr;  // who carries out heal orders; null: nobody, and it is said
 };
 
 class AttachedVm {

@@ -38,7 +38,7 @@ int Interposer::CreateVm(int fd, void* argument) noexcept {
   const int vm_fd = calls_.Ioctl(fd, kvm::kCreateVm, argument);
   if (vm_fd < 0) return vm_fd;
   Bookkeep([&] {
-    auto vm = std::make_shared<Vm>();
+    auto vm = std::make_shared<Vm>(calls_);
     StartReporting(vm_fd, *vm);
     // Whoever had the number before is gone.
     if (VcpuOf(vm_fd, Unknown::kStays) != nullptr) Remember(vm_fd, 0, nullptr);
@@ -84,6 +84,7 @@ int Interposer::SetMemory(int vm_fd, std::uint32_t request, void* argument) noex
   Bookkeep([&] {
     const auto vm = VmOf(vm_fd);
     if (!vm) return;
+    const auto unhurried = vm->healer.WhileMemoryChanges();
     const auto& region = *static_cast<const kvm::MemoryRegion*>(argument);
     if (!vm->memory.Set({.id = region.slot,
                          .start = GuestPhysAddr{region.guest_phys_addr},
@@ -111,8 +112,27 @@ int Interposer::InitVcpu(int fd, void* argument) noexcept {
   if (result != 0 || argument == nullptr) return result;
   // No lock: KVM lets nobody initialise a vCPU while it runs.
   Vcpu* vcpu = VcpuOf(fd, Unknown::kIsIdentified);
-  if (vcpu != nullptr) vcpu->kind = KindOf(*static_cast<const kvm::ArmVcpuInit*>(argument));
+  if (vcpu == nullptr) return result;
+  vcpu->kind = KindOf(*static_cast<const kvm::ArmVcpuInit*>(argument));
+  // A reset is complete with the last of the vCPUs that ran. Images are loaded after it.
+  if (vcpu->vm && vcpu->ran.exchange(false) && --vcpu->vm->vcpus_that_ran == 0)
+    Bookkeep([&] { GuestReset(*vcpu->vm); });
   return result;
+}
+
+void Interposer::GuestReset(Vm& vm) {
+  if (!vm.healer.HasStanding()) return;
+  bool running = false;
+  {
+    const std::lock_guard lock(mutex_);  // Remember changes whose a vCPU is
+    for (const auto& slot : vcpus_) {
+      const Vcpu* vcpu = slot.load(std::memory_order_relaxed);  // written under the lock only
+      if (vcpu != nullptr && vcpu->vm.get() == &vm && vcpu->inside) running = true;
+    }
+  }
+  vm.healer.GuestReset(running);
+  ExitSink* sink = vm.sink.load(std::memory_order_acquire);
+  if (sink != nullptr) sink->TellHealResults();
 }
 
 // The VM behind a descriptor; one that came by dup is adopted. Nothing when it is no VM.
@@ -123,7 +143,7 @@ std::shared_ptr<Interposer::Vm> Interposer::VmOf(int vm_fd) {
   // A second number of a VM we know, most likely: VMMs have one.
   auto vm = latest_vm_;
   if (!vm) {
-    vm = std::make_shared<Vm>();
+    vm = std::make_shared<Vm>(calls_);
     StartReporting(vm_fd, *vm);
     latest_vm_ = vm;
   }
@@ -134,7 +154,7 @@ std::shared_ptr<Interposer::Vm> Interposer::VmOf(int vm_fd) {
 void Interposer::OpenSink(Vm& vm) {
   const std::lock_guard lock(mutex_);
   if (vm.owner || vm.gave_up) return;
-  vm.owner = sinks_.Open();
+  vm.owner = sinks_.Open(vm.healer);
   vm.gave_up = !vm.owner;
   vm.sink.store(vm.owner.get(), std::memory_order_release);  // with what it points to
 }
@@ -151,13 +171,14 @@ void Interposer::Remember(int vcpu_fd, std::uint32_t index, std::shared_ptr<Vm> 
   Vcpu* vcpu = slot.load(std::memory_order_relaxed);  // written under the lock only
   if (vcpu == nullptr) vcpu = new Vcpu;
   if (vcpu->run != nullptr) calls_.UnmapRun(vcpu->run);
-  *vcpu = Vcpu{.index = index,
-               .kind = VcpuKind::kUnknown,
-               .vm = std::move(vm),
-               .run = nullptr,
-               .guard = {},
-               .settled = std::nullopt,
-               .exits = 0};
+  if (vcpu->ran.exchange(false) && vcpu->vm) --vcpu->vm->vcpus_that_ran;
+  vcpu->index = index;
+  vcpu->kind = VcpuKind::kUnknown;
+  vcpu->vm = std::move(vm);
+  vcpu->run = nullptr;
+  vcpu->guard = {};
+  vcpu->settled.reset();
+  vcpu->exits = 0;
   slot.store(vcpu, std::memory_order_release);  // with its content
 }
 

@@ -24,6 +24,7 @@
 #include "host-notifier/vmm/kvm_calls.h"
 #include "host-notifier/vmm/loop_guard.h"
 #include "host-notifier/vmm/memslot_map.h"
+#include "host-notifier/vmm/page_healer.h"
 
 namespace seaward::vmm {
 
@@ -49,8 +50,11 @@ class Interposer {
 
  private:
   struct Vm {
+    explicit Vm(KvmCalls& calls) : healer(memory, calls) {}
     MemslotMap memory;
-    std::atomic<bool> reports{false};      // exits of this VM come to userspace
+    PageHealer healer;
+    std::atomic<std::uint32_t> vcpus_that_ran{0};  // since they were initialised
+    std::atomic<bool> reports{false};              // exits of this VM come to userspace
     std::atomic<bool> vmm_handles{false};  // because the VMM wanted them itself: only observe
     std::unique_ptr<ExitSink> owner;       // opened when the VM gets memory
     bool gave_up = false;                  // it could not be opened
@@ -65,6 +69,8 @@ class Interposer {
     // The page that the host retired for the last held exit: a further one there was not settled.
     std::optional<GuestPhysAddr> settled;
     std::uint64_t exits = 0;
+    std::atomic<bool> ran{false};     // since it was initialised
+    std::atomic<bool> inside{false};  // in KVM_RUN now, or about to be
   };
 
   int CreateVm(int fd, void* argument) noexcept;
@@ -81,11 +87,13 @@ class Interposer {
   std::shared_ptr<Vm> VmOf(int vm_fd);
   void OpenSink(Vm& vm);
   void Remember(int vcpu_fd, std::uint32_t index, std::shared_ptr<Vm> vm);
+  void GuestReset(Vm& vm);
 
   // interposer_run.cc
   enum class Unknown { kStays, kIsIdentified };
   Vcpu* VcpuOf(int fd, Unknown unknown) noexcept;
   bool GetReady(Vcpu& vcpu, int fd) noexcept;
+  int RunProtected(Vcpu& vcpu, int fd, void* argument) noexcept;
   bool Answer(Vcpu& vcpu, int fd) noexcept;
   SeaExit ExitOf(const Vcpu& vcpu, int fd) noexcept;
   // What becomes of an exit for which the vCPU is held.

@@ -44,14 +44,25 @@ int Interposer::Run(int fd, void* argument) noexcept {
   if (vcpu == nullptr || !vcpu->vm || !vcpu->vm->reports.load(std::memory_order_relaxed) ||
       !GetReady(*vcpu, fd))
     return calls_.Ioctl(fd, kvm::kRun, argument);
+  // Relaxed: a reset that looks at the same moment is the VMM's own race. `ran` and the count are
+  // settled before the guest runs, because the vCPU cannot be initialised while this call lasts.
+  vcpu->inside.store(true, std::memory_order_relaxed);
+  if (!vcpu->ran.load(std::memory_order_relaxed) && !vcpu->ran.exchange(true))
+    ++vcpu->vm->vcpus_that_ran;
+  const int result = RunProtected(*vcpu, fd, argument);
+  vcpu->inside.store(false, std::memory_order_relaxed);
+  return result;
+}
+
+int Interposer::RunProtected(Vcpu& vcpu, int fd, void* argument) noexcept {
   for (;;) {
     const int result = calls_.Ioctl(fd, kvm::kRun, argument);
     if (result != 0) return result;
-    if (vcpu->run->exit_reason != kvm::kExitArmSea) {
-      vcpu->guard.Progress();
+    if (vcpu.run->exit_reason != kvm::kExitArmSea) {
+      vcpu.guard.Progress();
       return result;
     }
-    if (!Answer(*vcpu, fd)) return result;
+    if (!Answer(vcpu, fd)) return result;
     // Enter again. A VMM that wants its thread back has set immediate_exit or sent a signal, and
     // KVM_RUN returns at once.
   }

@@ -23,6 +23,9 @@ using std::chrono::milliseconds;
 // refusal is a line in somebody's journal.
 constexpr milliseconds kRetryUnknownVm{1000};
 constexpr milliseconds kRetryRefused{30000};
+// A thousand results may be more than the socket holds at once; a notifier that lives reads them in
+// less, and one that does not must not keep the keeper from ending.
+constexpr int kResultPatienceMs = 100;
 
 // Threads inherit the signal mask: blocked around the thread's creation, restored afterwards.
 class AllSignalsBlocked {
@@ -44,7 +47,10 @@ Result<std::unique_ptr<Keeper>> Keeper::Start(KeeperOptions options, LineSink lo
   if (auto address = UnixAddress(options.socket_path); !address) return Forward(address);
   UniqueFd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stop.valid()) return FailErrno(errno, "eventfd");
-  std::unique_ptr<Keeper> keeper(new Keeper(std::move(options), std::move(log), std::move(stop)));
+  UniqueFd results(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!results.valid()) return FailErrno(errno, "eventfd");
+  std::unique_ptr<Keeper> keeper(
+      new Keeper(std::move(options), std::move(log), std::move(stop), std::move(results)));
   try {
     const AllSignalsBlocked blocked;
     keeper->thread_ = std::thread([k = keeper.get()] { k->Run(); });
@@ -54,8 +60,11 @@ Result<std::unique_ptr<Keeper>> Keeper::Start(KeeperOptions options, LineSink lo
   return keeper;
 }
 
-Keeper::Keeper(KeeperOptions options, LineSink log, UniqueFd stop)
-    : options_(std::move(options)), log_(std::move(log)), stop_(std::move(stop)) {}
+Keeper::Keeper(KeeperOptions options, LineSink log, UniqueFd stop, UniqueFd results)
+    : options_(std::move(options)),
+      log_(std::move(log)),
+      stop_(std::move(stop)),
+      results_(std::move(results)) {}
 
 Keeper::~Keeper() {
   const std::uint64_t one = 1;
@@ -65,6 +74,11 @@ Keeper::~Keeper() {
 
 KeeperState Keeper::state() const {
   return {.attached = attached_, .attach_count = attach_count_, .refusals = refusals_};
+}
+
+void Keeper::Wake() noexcept {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t ignored = ::write(results_.get(), &one, sizeof one);
 }
 
 void Keeper::AbandonInChild() noexcept {
@@ -120,23 +134,58 @@ Status Keeper::SendRequest(int connection) const {
 milliseconds Keeper::Attend(int connection) {
   milliseconds retry = options_.first_retry;
   for (;;) {
-    std::array<pollfd, 2> fds{pollfd{connection, POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0}};
-    if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR) break;
+    std::array<pollfd, 3> fds{pollfd{connection, POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0},
+                              pollfd{results_.get(), POLLIN, 0}};
+    if (::poll(fds.data(), fds.size(), -1) < 0) {
+      if (errno == EINTR) continue;
+      break;
+    }
     if (fds[1].revents != 0) break;
-    if (fds[0].revents == 0) continue;
-    std::array<std::byte, kAttachReplyBytes + 1> bytes;
-    const ssize_t n = ::recv(connection, bytes.data(), bytes.size(), MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-    if (n <= 0) break;
-    const auto reply = DecodeAttachReply(std::span(bytes).first(static_cast<std::size_t>(n)));
-    if (!reply) break;
-    Note(*reply);
-    if (*reply == AttachReply::kAccepted) continue;
-    retry = *reply == AttachReply::kUnknownVm ? kRetryUnknownVm : kRetryRefused;
-    break;
+    if (fds[2].revents != 0) SendResults(connection);
+    if (fds[0].revents != 0 && Hear(connection, retry) == Attending::kEnds) break;
   }
+  if (options_.orders != nullptr) options_.orders->ForgetOrders();
   if (attached_.exchange(false)) log_(LogLevel::kInfo, "detached from the notifier");
   return retry;
+}
+
+Keeper::Attending Keeper::Hear(int connection, milliseconds& retry) {
+  static_assert(kHealOrderBytes > kAttachReplyBytes, "the longest message that makes sense");
+  std::array<std::byte, kHealOrderBytes + 1> bytes;
+  const ssize_t n = ::recv(connection, bytes.data(), bytes.size(), MSG_DONTWAIT);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return Attending::kGoesOn;
+  if (n <= 0) return Attending::kEnds;
+  const auto message = std::span(bytes).first(static_cast<std::size_t>(n));
+  if (attached_ && options_.orders != nullptr) return Obey(connection, message);
+  const auto reply = DecodeAttachReply(message);
+  if (!reply) return Attending::kEnds;
+  Note(*reply);
+  if (*reply == AttachReply::kAccepted) return Attending::kGoesOn;
+  retry = *reply == AttachReply::kUnknownVm ? kRetryUnknownVm : kRetryRefused;
+  return Attending::kEnds;
+}
+
+// An accepted VMM hears nothing but orders.
+Keeper::Attending Keeper::Obey(int connection, std::span<const std::byte> message) {
+  const auto order = DecodeHealOrder(message);
+  if (!order) return Attending::kEnds;
+  const auto answer = EncodeHealAnswer(options_.orders->Take(*order));
+  // A notifier that is gone or full does not want it.
+  ::send(connection, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  return Attending::kGoesOn;
+}
+
+void Keeper::SendResults(int connection) {
+  std::uint64_t rung = 0;
+  [[maybe_unused]] const ssize_t ignored = ::read(results_.get(), &rung, sizeof rung);
+  if (options_.orders == nullptr) return;
+  for (const HealAnswer& result : options_.orders->TakeResults()) {
+    const auto bytes = EncodeHealAnswer(result);
+    // The notifier reads as they come; one that does not will look for itself.
+    pollfd room{connection, POLLOUT, 0};
+    if (::poll(&room, 1, kResultPatienceMs) != 1) return;
+    ::send(connection, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
 }
 
 void Keeper::Note(AttachReply reply) {

@@ -11,6 +11,8 @@
 #include <string_view>
 
 #include "base/log.h"
+#include "host-notifier/vmm/heal_orders.h"
+#include "host-notifier/vmm/own_pages.h"
 #include "host-notifier/vmm/ring_format.h"
 #include "host-notifier/vmm/sea_exit.h"
 
@@ -35,6 +37,9 @@ class KvmCalls {
   // Copies guest memory out of this process. False, and never a signal, when the page is absent,
   // beyond the end of its file, or known to the host as bad.
   virtual bool ReadMemory(HostVirtAddr from, std::span<std::byte> to) noexcept = 0;
+  // See own_pages.h. Not from vCPU threads that run a guest. Throws when there is no memory.
+  virtual void JudgePages(std::span<PageToReplace> pages, Look look) = 0;
+  virtual int SetAside(const PageToReplace& page, std::size_t bytes) noexcept = 0;
   virtual MonoTime Now() noexcept = 0;
   // Ends early when a signal arrives.
   virtual void Rest(std::chrono::milliseconds time) noexcept = 0;
@@ -55,6 +60,8 @@ class ExitSink {
   virtual void CountNativeFallback(std::uint32_t vcpu) noexcept = 0;
   virtual void CountFailedInjection(std::uint32_t vcpu) noexcept = 0;
   virtual void CountRest(std::uint32_t vcpu) noexcept = 0;
+  // Orders that were kept have been carried out: their results are there to be told.
+  virtual void TellHealResults() noexcept = 0;
   // In a forked child: see Keeper::AbandonInChild.
   virtual void AbandonInChild() noexcept = 0;
 };
@@ -62,8 +69,9 @@ class ExitSink {
 class ExitSinkFactory {
  public:
   virtual ~ExitSinkFactory() = default;
-  // For a VM that is about to run; nullptr when it cannot be (said by the factory).
-  virtual std::unique_ptr<ExitSink> Open() = 0;
+  // For a VM that is about to run; nullptr when it cannot be (said by the factory). `orders` gets
+  // what the notifier orders for this VM and outlives the sink.
+  virtual std::unique_ptr<ExitSink> Open(HealOrderTaker& orders) = 0;
 };
 
 }  // namespace seaward::vmm

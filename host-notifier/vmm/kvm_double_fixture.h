@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host-notifier/vmm/interposer.h"
@@ -80,6 +81,14 @@ class KvmDouble final : public KvmCalls {
     std::memcpy(to.data(), &*word, to.size());
     return true;
   }
+  void JudgePages(std::span<PageToReplace> pages, Look look) override {
+    looks_.push_back(look);
+    judge_pages_(pages, look);
+  }
+  int SetAside(const PageToReplace& page, std::size_t bytes) noexcept override {
+    set_aside_.push_back(page.address.value);
+    return really_set_aside_ ? vmm::SetAside(page, bytes) : 0;
+  }
   MonoTime Now() noexcept override { return now_; }
   void Rest(std::chrono::milliseconds time) noexcept override { rests_.push_back(time); }
   void Say(LogLevel, std::string_view line) noexcept override { lines_.emplace_back(line); }
@@ -99,8 +108,16 @@ class KvmDouble final : public KvmCalls {
   };
   std::map<std::uint64_t, std::uint64_t> words_;  // guest memory by host address; the rest faults
 
-  std::vector<int> enabled_;   // VM descriptors
-  std::vector<int> injected_;  // vCPU descriptors
+  // What the system says about pages to replace; nothing against any of them.
+  std::function<void(std::span<PageToReplace>, Look)> judge_pages_ = [](std::span<PageToReplace>,
+                                                                        Look) {};
+  bool really_set_aside_ = false;
+  std::function<void(int vcpu)> on_run_;  // inside the next KVM_RUN
+
+  std::vector<Look> looks_;
+  std::vector<std::uint64_t> set_aside_;  // host addresses
+  std::vector<int> enabled_;              // VM descriptors
+  std::vector<int> injected_;             // vCPU descriptors
   std::vector<std::chrono::milliseconds> rests_;
   std::vector<std::string> lines_;
   std::vector<std::pair<int, std::uint32_t>> others_;
@@ -149,6 +166,7 @@ class KvmDouble final : public KvmCalls {
   }
   int Run(int fd) {
     ++runs_;
+    if (on_run_) std::exchange(on_run_, nullptr)(fd);
     RunStep step;
     if (!steps_.empty()) {
       step = steps_.front();
@@ -174,6 +192,8 @@ struct SinkRecord {
   int opened = 0;
   int closed = 0;
   int abandoned = 0;
+  int told_results = 0;
+  HealOrderTaker* orders = nullptr;  // of the last VM that got a sink
 };
 
 class RecordingSink final : public ExitSink {
@@ -190,6 +210,7 @@ class RecordingSink final : public ExitSink {
   void CountNativeFallback(std::uint32_t) noexcept override { ++record_.native_fallbacks; }
   void CountFailedInjection(std::uint32_t) noexcept override { ++record_.failed_injections; }
   void CountRest(std::uint32_t) noexcept override { ++record_.rests; }
+  void TellHealResults() noexcept override { ++record_.told_results; }
   void AbandonInChild() noexcept override { ++record_.abandoned; }
 
  private:
@@ -198,8 +219,9 @@ class RecordingSink final : public ExitSink {
 
 class RecordingSinks final : public ExitSinkFactory {
  public:
-  std::unique_ptr<ExitSink> Open() override {
+  std::unique_ptr<ExitSink> Open(HealOrderTaker& orders) override {
     ++record_.opened;
+    record_.orders = &orders;
     return fails_ ? nullptr : std::make_unique<RecordingSink>(record_);
   }
   SinkRecord record_;

@@ -21,6 +21,7 @@
 #include "host-notifier/vmm/interposer.h"
 #include "host-notifier/vmm/keep_errno.h"
 #include "host-notifier/vmm/own_memory.h"
+#include "host-notifier/vmm/own_pages.h"
 #include "host-notifier/vmm/preload_environment.h"
 #include "seaward/vmm.h"
 
@@ -55,6 +56,13 @@ class SystemCalls final : public KvmCalls {
 
   bool ReadMemory(HostVirtAddr from, std::span<std::byte> to) noexcept override {
     return ReadOwnMemory(from, to);
+  }
+
+  void JudgePages(std::span<PageToReplace> pages, Look look) override {
+    vmm::JudgePages(pages, look, "/proc/self");
+  }
+  int SetAside(const PageToReplace& page, std::size_t bytes) noexcept override {
+    return vmm::SetAside(page, bytes);
   }
 
   MonoTime Now() noexcept override { return clock_.Now(); }
@@ -105,6 +113,7 @@ class RingSink final : public ExitSink {
     vm_->ring().CountFailedInjection(vcpu);
   }
   void CountRest(std::uint32_t vcpu) noexcept override { vm_->ring().CountRest(vcpu); }
+  void TellHealResults() noexcept override { vm_->keeper().Wake(); }
   void AbandonInChild() noexcept override { vm_->keeper().AbandonInChild(); }
 
  private:
@@ -116,8 +125,9 @@ class RingSinks final : public ExitSinkFactory {
   RingSinks(const PreloadEnvironment& environment, KvmCalls& calls)
       : environment_(environment), calls_(calls) {}
 
-  std::unique_ptr<ExitSink> Open() override {
+  std::unique_ptr<ExitSink> Open(HealOrderTaker& orders) override {
     AttachOptions options;
+    options.orders = &orders;
     options.socket_path = environment_.attach_socket;
     auto vm = AttachedVm::Start(
         options, [this](LogLevel level, std::string_view line) { calls_.Say(level, line); });

@@ -44,7 +44,8 @@ struct RingHeader {
   std::uint32_t record_bytes;
   // Written by the notifier, beside constants because it hardly ever changes: kOffersHostPages.
   std::uint32_t offers;
-  std::uint32_t reserved3;
+  // Written by the VMM before it attaches: kTakesHealOrders.
+  std::uint32_t takes;
   std::uint64_t reserved0[4];
   // 1 while the notifier sleeps and wants its doorbell; whoever takes it to 0 rings.
   std::uint32_t consumer_sleeps;
@@ -94,6 +95,10 @@ inline constexpr std::uint32_t kWalkedBit = std::uint32_t{1} << 16;
 // RingHeader.offers: this notifier takes the host's page away while a vCPU is held at its exit
 // (Injection::kNative), and answers.
 inline constexpr std::uint32_t kOffersHostPages = 1;
+
+// RingHeader.takes: this VMM reads HealOrders (heal_message.h) on its attach connection and answers
+// them. 0 in rings of older libraries, which hang up when they are spoken to.
+inline constexpr std::uint32_t kTakesHealOrders = 1;
 
 // What became of the host's page behind a record. 0 in the word: nothing yet.
 enum class HostPage : std::uint32_t { kUnanswered = 0, kRetired = 1, kKept = 2 };

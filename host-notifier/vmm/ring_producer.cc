@@ -69,6 +69,11 @@ Result<RingProducer> RingProducer::Create(RingGeometry geometry) {
   return RingProducer(std::move(*mapping), std::move(doorbell), geometry);
 }
 
+void RingProducer::TakeHealOrders() noexcept {
+  // Relaxed: handing over the ring orders it before the notifier's look.
+  Atomic(view_.header().takes).store(kTakesHealOrders, std::memory_order_relaxed);
+}
+
 Published RingProducer::Publish(std::uint32_t vcpu, const SeaExit& exit) noexcept {
   if (vcpu >= view_.geometry().lanes) {
     // Several vCPUs may meet here; relaxed, it is a count and nothing more.

@@ -49,6 +49,8 @@ class RingProducer {
   void CountRest(std::uint32_t vcpu) noexcept;
 
   ProducerCounters counters() const noexcept;
+  // Tells notifiers that heal orders are read on the attach connection. Before it attaches.
+  void TakeHealOrders() noexcept;
   int memory_fd() const { return mapping_.fd(); }
   int doorbell_fd() const { return doorbell_.get(); }
   RingGeometry geometry() const { return view_.geometry(); }
