@@ -31,6 +31,15 @@ class HealRefusal : public HealedVmm {
       std::filesystem::create_symlink(targets[i], folder_ + "/fd/" + std::to_string(i));
     proc_self_ = folder_;
   }
+  // The flags of the guest's memory, as the kernel writes them.
+  void SmapsSays(const std::string& flag) {
+    std::filesystem::remove(folder_ + "/smaps");
+    const auto start = std::bit_cast<std::uintptr_t>(memory_);
+    std::ofstream(folder_ + "/smaps")
+        << std::hex << start << "-" << start + kBytes
+        << " rw-p 00000000 00:00 0 \nSize:                 32 kB\nFilePmdMapped:         0 kB\n"
+        << "VmFlags: rd wr mr mw me ac " << flag << " sd \n";
+  }
   void Fdinfo(int fd, const std::string& text) {
     std::ofstream(folder_ + "/fdinfo/" + std::to_string(fd)) << text;
   }
@@ -90,10 +99,30 @@ TEST_F(HealRefusal, not_private_anonymous_memfd) {
   EXPECT_EQ(Refused(3), "not_private_anonymous") << "a private copy of a file";
 }
 
+TEST_F(HealRefusal, not_private_anonymous_huge_pages) {
+  StartVmOnItsOwnMemory();
+  ProcessHasDescriptors({});
+  SmapsSays("ht");
+  EXPECT_EQ(Refused(3), "not_private_anonymous");
+}
+
+TEST_F(HealRefusal, larger_page) {
+  StartVmOnItsOwnMemory();
+  kvm_.page_bytes_ = 65536;
+  EXPECT_EQ(Refused(3), "larger_page");
+}
+
 TEST_F(HealRefusal, userfaultfd_registered) {
   const UniqueFd fd(static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK)));
-  if (!fd.valid()) GTEST_SKIP() << "no right to a userfaultfd";
   StartVmOnItsOwnMemory();
+  ProcessHasDescriptors({});
+  for (const char* flag : {"um", "uw", "ui"}) {
+    SmapsSays(flag);
+    EXPECT_EQ(Refused(3), "userfaultfd") << flag;
+  }
+  std::filesystem::remove_all(std::exchange(folder_, ""));
+  proc_self_ = "/proc/self";
+  if (!fd.valid()) return;  // no right to one: then nobody else has either
   uffdio_api api{.api = UFFD_API, .features = 0, .ioctls = 0};
   ASSERT_EQ(::ioctl(fd.get(), UFFDIO_API, &api), 0);
   uffdio_register range{.range = {std::bit_cast<std::uintptr_t>(memory_), kBytes},

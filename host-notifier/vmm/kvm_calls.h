@@ -39,6 +39,7 @@ class KvmCalls {
   virtual bool ReadMemory(HostVirtAddr from, std::span<std::byte> to) noexcept = 0;
   // See own_pages.h. Not from vCPU threads that run a guest. Throws when there is no memory.
   virtual void JudgePages(std::span<PageToReplace> pages, Look look) = 0;
+  virtual std::size_t PageBytes() noexcept = 0;
   virtual int SetAside(const PageToReplace& page, std::size_t bytes) noexcept = 0;
   virtual MonoTime Now() noexcept = 0;
   // Ends early when a signal arrives.

@@ -85,6 +85,7 @@ class KvmDouble final : public KvmCalls {
     looks_.push_back(look);
     judge_pages_(pages, look);
   }
+  std::size_t PageBytes() noexcept override { return page_bytes_; }
   int SetAside(const PageToReplace& page, std::size_t bytes) noexcept override {
     set_aside_.push_back(page.address.value);
     return really_set_aside_ ? vmm::SetAside(page, bytes) : 0;
@@ -111,6 +112,7 @@ class KvmDouble final : public KvmCalls {
   // What the system says about pages to replace; nothing against any of them.
   std::function<void(std::span<PageToReplace>, Look)> judge_pages_ = [](std::span<PageToReplace>,
                                                                         Look) {};
+  std::size_t page_bytes_ = kPoisonGranule;
   bool really_set_aside_ = false;
   std::function<void(int vcpu)> on_run_;  // inside the next KVM_RUN
 

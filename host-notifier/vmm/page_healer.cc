@@ -1,7 +1,5 @@
 #include "host-notifier/vmm/page_healer.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cinttypes>
@@ -12,17 +10,9 @@
 #include "host-notifier/vmm/keep_errno.h"
 
 namespace seaward::vmm {
-namespace {
-
-std::size_t PageBytes() {
-  return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-}
-
-}  // namespace
-
 std::optional<HealResult> PageHealer::Misplaced(const HealOrder& order) const noexcept {
   // A frame larger than what is bad holds good data of the guest, too.
-  if (PageBytes() != kPoisonGranule) return HealResult::kLargerPage;
+  if (calls_.PageBytes() != kPoisonGranule) return HealResult::kLargerPage;
   if (order.page.value % kPoisonGranule != 0 || order.host.value % kPoisonGranule != 0)
     return HealResult::kNotMapped;
   const auto last = memory_.Find(GuestPhysAddr{order.page.value + kPoisonGranule - 1});

@@ -61,6 +61,9 @@ class SystemCalls final : public KvmCalls {
   void JudgePages(std::span<PageToReplace> pages, Look look) override {
     vmm::JudgePages(pages, look, "/proc/self");
   }
+  std::size_t PageBytes() noexcept override {
+    return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  }
   int SetAside(const PageToReplace& page, std::size_t bytes) noexcept override {
     return vmm::SetAside(page, bytes);
   }
@@ -87,7 +90,7 @@ class SystemCalls final : public KvmCalls {
 
  private:
   // The first page holds struct kvm_run; what follows in the mapping is not ours to read.
-  static std::size_t RunBytes() { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }
+  std::size_t RunBytes() noexcept { return PageBytes(); }
 
   const PreloadEnvironment& environment_;
   SystemClock clock_;
