@@ -205,8 +205,22 @@ Status Ledger::RecordDelivered(std::span<const std::uint64_t> pages) {
   return Move(pages, PageEvent::kDelivered);
 }
 
-Status Ledger::ClearPages(std::span<const std::uint64_t> pages) {
-  return Move(pages, PageEvent::kClear);
+Result<PageRow> Ledger::RecordHeal(std::uint64_t page, HealState state, std::string_view reason) {
+  Result<PageRow> row = PageRow{};
+  auto done = InOneCommit([&]() -> Status {
+    row = View().Page(page);
+    if (!row) return Forward(row);
+    const auto cleared =
+        state == HealState::kHealed ? Advance(row->life, PageEvent::kClear) : std::nullopt;
+    Query update(db_, "UPDATE page SET heal = ?, heal_reason = ?, life = ? WHERE id = ?",
+                 ToString(state), reason, ToString(cleared.value_or(row->life)), page);
+    if (auto updated = update.Run(); !updated) return updated;
+    row = View().Page(page);
+    if (!row) return Forward(row);
+    return {};
+  });
+  if (!done) return Forward(done);
+  return row;
 }
 
 Result<std::optional<AlarmRow>> Ledger::RecordAlarm(const VmIdentity& vm, AlarmKind kind,

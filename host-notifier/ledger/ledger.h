@@ -71,8 +71,9 @@ class Ledger {
                                         const protocol::VerdictRecord& record, MonoTime received);
 
   Status RecordHostRetirement(std::uint64_t page, HostRetired state, int host_errno);
-  // Healed: no longer wanted in this incarnation.
-  Status ClearPages(std::span<const std::uint64_t> pages);
+  // What became of the order to replace the page. kHealed clears it: it is no longer
+  // wanted in this incarnation. Returns the page as it is now.
+  Result<PageRow> RecordHeal(std::uint64_t page, HealState state, std::string_view reason);
 
   // A change of an alarm of a VM that the ledger has met. nullopt: it stands like that already.
   Result<std::optional<AlarmRow>> RecordAlarm(const VmIdentity& vm, AlarmKind kind, bool raised);

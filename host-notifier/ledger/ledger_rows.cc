@@ -16,6 +16,20 @@ std::string_view ToString(HostRetired state) {
   return "";
 }
 
+std::string_view ToString(HealState state) {
+  switch (state) {
+    case HealState::kNo:
+      return "no";
+    case HealState::kOrdered:
+      return "ordered";
+    case HealState::kHealed:
+      return "healed";
+    case HealState::kRefused:
+      return "refused";
+  }
+  return "";
+}
+
 std::string_view ToString(AlarmKind kind) {
   switch (kind) {
     case AlarmKind::kUnattached:

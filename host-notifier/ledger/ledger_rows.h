@@ -26,6 +26,15 @@ enum class HostRetired {
 };
 std::string_view ToString(HostRetired state);
 
+// Whether the VMM put a fresh page in the place of the bad one.
+enum class HealState {
+  kNo,       // it was not asked to
+  kOrdered,  // it was, and has not said what became of it
+  kHealed,   // it did, and the kernel agrees: the page is cleared
+  kRefused,  // heal_reason says why
+};
+std::string_view ToString(HealState state);
+
 // What an operator should be told without asking.
 enum class AlarmKind {
   kUnattached,       // the VM runs and nobody publishes its memory errors
@@ -67,8 +76,11 @@ struct PageRow {
   WallTime last_seen;
   bool replay = false;  // known from an earlier boot of this incarnation
   std::optional<PageFrame> host_frame;
+  std::optional<HostVirtAddr> host_address;  // of the page in the VMM, where that frame was
   HostRetired host_retired = HostRetired::kNo;
   int host_errno = 0;
+  HealState heal = HealState::kNo;
+  std::string heal_reason;  // of a refusal; a word of docs/CONTRACT.md
   // Of the newest verdict that covers the page, this boot's or an earlier one's.
   std::optional<protocol::Outcome> outcome;
   protocol::PageKind kind = protocol::PageKind::kUnknown;

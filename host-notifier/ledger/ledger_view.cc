@@ -20,7 +20,8 @@ using std::chrono::nanoseconds;
 #define SEAWARD_PAGE_COLUMNS                                                                  \
   "p.id, v.uuid, v.name, p.incarnation, p.gpa, p.length, p.evidence, p.life, p.event_count, " \
   "p.first_wall_ns, p.last_wall_ns, p.first_boots < i.boots, p.host_frame, p.host_retired, "  \
-  "p.host_errno, p.outcome, p.kind, p.stage, p.sys_errno, p.exposure_ns, p.located_by "       \
+  "p.host_errno, p.outcome, p.kind, p.stage, p.sys_errno, p.exposure_ns, p.located_by, "      \
+  "p.host_address, p.heal, p.heal_reason "                                                    \
   "FROM page p JOIN incarnation i ON i.id = p.incarnation JOIN vm v ON v.uuid = i.vm "
 
 WallTime Wall(std::int64_t ns) {
@@ -55,6 +56,9 @@ PageRow PageOf(const Query& q) {
   page.sys_errno = static_cast<int>(q.Signed(18));
   if (!q.IsNull(19)) page.exposure = nanoseconds(q.Signed(19));
   page.located_by = FromWord<LocatedBy>(q.Text(20), kAllLocatedBy, LocatedBy::kGpa);
+  if (!q.IsNull(21)) page.host_address = HostVirtAddr{q.Unsigned(21)};
+  page.heal = FromWord<HealState>(q.Text(22), kAllHealStates, HealState::kNo);
+  page.heal_reason = q.Text(23);
   return page;
 }
 

@@ -86,8 +86,9 @@ TEST_F(LedgerWatch, UnhealedMemoryIsWhatConsumersWouldStillRead) {
   ASSERT_TRUE(GuestAnswers(incarnation, kGuestBoot1,
                            VerdictOn(*consumed.entry, protocol::Outcome::kRetired)));
   EXPECT_EQ(unhealed().pages, 2u) << "out of the guest's use, but still there to be read";
-  const std::uint64_t healed[] = {consumed.entry->id};
-  ASSERT_TRUE(ledger_->ClearPages(healed));
+  ASSERT_TRUE(ledger_->RecordHeal(consumed.entry->id, HealState::kRefused, "vfio"));
+  EXPECT_EQ(unhealed().pages, 2u);
+  ASSERT_TRUE(ledger_->RecordHeal(consumed.entry->id, HealState::kHealed, ""));
   EXPECT_EQ(unhealed().pages, 1u);
   ASSERT_TRUE(ledger_->EndIncarnation(incarnation));
   EXPECT_EQ(unhealed().pages, 0u);

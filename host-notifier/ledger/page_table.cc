@@ -25,6 +25,11 @@ HostRetired FirstHostState(Evidence evidence, std::optional<PageFrame> frame) {
   return frame && evidence != Evidence::kPredicted ? HostRetired::kPending : HostRetired::kNo;
 }
 
+// Where the granule that went bad lies in the VMM; unknown when its frame is.
+std::optional<std::uint64_t> AddressOf(const PoisonEvent& event, std::optional<PageFrame> frame) {
+  return frame ? std::optional(event.hva.value & ~(kPoisonGranule - 1)) : std::nullopt;
+}
+
 // The granules of `event`, when it has a place that a page row can hold.
 std::optional<ByteRange> PlaceOf(const PoisonEvent& event) {
   constexpr auto kTop = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
@@ -89,13 +94,17 @@ Result<RecordedEvent> PageTable::Repeat(std::uint64_t id, const PoisonEvent& eve
                                ? FirstHostState(recorded.entry->evidence, frame)
                                : page->host_retired;
   const auto number = frame ? std::optional(frame->number) : std::nullopt;
+  const auto address = page->host_address    ? std::optional(page->host_address->value)
+                       : frame == host_frame ? AddressOf(event, host_frame)
+                                             : std::nullopt;
   // KVM's own word, once it is there, stands above what a walk found.
   const LocatedBy by = event.range ? event.located_by() : page->located_by;
-  Query update(db_,
-               "UPDATE page SET event_count = event_count + ?2, last_wall_ns = ?3, evidence = ?4, "
-               "host_frame = ?5, host_retired = ?6, located_by = ?7 WHERE id = ?1",
-               id, event.count, Ns(event.wall), ToString(recorded.entry->evidence), number,
-               ToString(host), ToString(by));
+  Query update(
+      db_,
+      "UPDATE page SET event_count = event_count + ?2, last_wall_ns = ?3, evidence = ?4, "
+      "host_frame = ?5, host_retired = ?6, located_by = ?7, host_address = ?8 WHERE id = ?1",
+      id, event.count, Ns(event.wall), ToString(recorded.entry->evidence), number, ToString(host),
+      ToString(by), address);
   if (auto done = update.Run(); !done) return Forward(done);
   return recorded;
 }
@@ -112,12 +121,13 @@ Result<RecordedEvent> PageTable::Insert(const Uuid& incarnation, const PoisonEve
   Query insert(db_,
                "INSERT INTO page(id, incarnation, gpa, length, evidence, life, event_count, "
                "first_mono_ns, first_wall_ns, last_wall_ns, first_boots, host_frame, host_retired, "
-               "located_by) "
-               "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, boots, ?10, ?11, ?12 "
+               "located_by, host_address) "
+               "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, boots, ?10, ?11, ?12, ?13 "
                "FROM incarnation WHERE id = ?2",
                page_id, incarnation, range.start().value, range.length(), ToString(event.evidence),
                ToString(PageLife::kReported), event.count, Ns(event.when), Ns(event.wall), number,
-               ToString(FirstHostState(event.evidence, host_frame)), ToString(event.located_by()));
+               ToString(FirstHostState(event.evidence, host_frame)), ToString(event.located_by()),
+               AddressOf(event, host_frame));
   if (auto done = insert.Run(); !done) return Forward(done);
   if (db_.Changes() == 0) return Fail(ErrorCode::kInvalid, "ledger: no such incarnation");
   const auto id = static_cast<std::uint64_t>(db_.LastRowId());

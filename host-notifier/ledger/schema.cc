@@ -110,7 +110,16 @@ ALTER TABLE page ADD COLUMN located_by TEXT NOT NULL DEFAULT 'gpa';
 CREATE INDEX suspected_event ON event(incarnation, gpa) WHERE location = 'suspected';
 )";
 
-constexpr Migration kMigrations[] = {kVersion1, kVersion2, kVersion3};
+// Healing: where the frame was in the VMM, and what became of the order to replace it.
+constexpr Migration kVersion4 = R"(-- version 4
+ALTER TABLE page ADD COLUMN host_address INTEGER;
+ALTER TABLE page ADD COLUMN heal TEXT NOT NULL DEFAULT 'no';
+ALTER TABLE page ADD COLUMN heal_reason TEXT NOT NULL DEFAULT '';
+UPDATE page SET host_address = (SELECT hva & ~4095 FROM event WHERE event.page = page.id
+  AND hva <> 0 ORDER BY event.id LIMIT 1) WHERE host_frame IS NOT NULL;
+)";
+
+constexpr Migration kMigrations[] = {kVersion1, kVersion2, kVersion3, kVersion4};
 
 Result<std::int64_t> AskNumber(Database& database, const std::string& sql) {
   auto text = database.Ask(sql);

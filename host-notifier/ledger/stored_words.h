@@ -36,6 +36,9 @@ inline constexpr Severity kAllSeverities[] = {Severity::kUnknown, Severity::kRec
 inline constexpr HostRetired kAllHostRetired[] = {HostRetired::kNo, HostRetired::kPending,
                                                   HostRetired::kYes, HostRetired::kRefused};
 
+inline constexpr HealState kAllHealStates[] = {HealState::kNo, HealState::kOrdered,
+                                               HealState::kHealed, HealState::kRefused};
+
 // The enumerator called `word`, or `otherwise`: a ledger edited by hand must not stop the daemon.
 template <class E>
 E FromWord(std::string_view word, std::span<const E> all, E otherwise) {
