@@ -13,6 +13,7 @@ bool WithGhes(RetireMoment moment) {
     case RetireMoment::kStillInUse:
     case RetireMoment::kOutOfUse:
     case RetireMoment::kVmEnded:
+    case RetireMoment::kReplaced:
       return true;
   }
   return false;
@@ -21,13 +22,15 @@ bool WithGhes(RetireMoment moment) {
 }  // namespace
 
 bool RetiresFrameAt(RetireMoment moment, config::HostRetire mode, bool has_ghes) {
+  // For a frame that was replaced, the end has come.
+  const bool at_end = moment == RetireMoment::kVmEnded || moment == RetireMoment::kReplaced;
   switch (mode) {
     case config::HostRetire::kAuto:
-      return has_ghes ? WithGhes(moment) : moment == RetireMoment::kVmEnded;
+      return has_ghes ? WithGhes(moment) : at_end;
     case config::HostRetire::kAfterVerdict:
-      return moment == RetireMoment::kOutOfUse || moment == RetireMoment::kVmEnded;
+      return moment == RetireMoment::kOutOfUse || at_end;
     case config::HostRetire::kAtEnd:
-      return moment == RetireMoment::kVmEnded;
+      return at_end;
     case config::HostRetire::kOff:
       return false;
   }

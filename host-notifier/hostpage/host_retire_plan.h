@@ -16,6 +16,7 @@ enum class RetireMoment {
   kOutOfUse,    // the guest stopped using the page
   kStillInUse,  // the guest answered that it cannot
   kVmEnded,     // the VM's memory goes back to the host
+  kReplaced,    // the VMM put another frame in its place: nobody can touch it any more
 };
 
 bool RetiresFrameAt(RetireMoment moment, config::HostRetire mode, bool has_ghes);

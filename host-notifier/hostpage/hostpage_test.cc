@@ -60,6 +60,25 @@ TEST_F(FakeProc, SaysNothingWhereNothingIsCertain) {
   EXPECT_EQ(FrameBehind(Vmm(), HostVirtAddr{0}, root_), std::nullopt);
 }
 
+TEST_F(FakeProc, SeesWhetherAnotherFrameIsInItsPlace) {
+  constexpr PageFrame kBad{0x12345};
+  const auto replaced = [&] { return IsReplaced(Vmm(), HostVirtAddr{0x400000}, kBad, root_); };
+  MapPage(0x400000, kPresent | 0x12345);
+  EXPECT_FALSE(replaced());
+  MapPage(0x400000, kPresent | 0x54321);
+  EXPECT_TRUE(replaced());
+  MapPage(0x400000, 0);
+  EXPECT_TRUE(replaced()) << "nothing is there: the next touch gets a new frame";
+  MapPage(0x400000, std::uint64_t{1} << 62 | 0x12345);
+  EXPECT_FALSE(replaced()) << "swapped out, or what the host leaves where it retired a frame";
+  MapPage(0x400000, kPresent);
+  EXPECT_FALSE(replaced()) << "the frame is hidden from us";
+  ProcessIdentity earlier = Vmm();
+  ++earlier.start_ticks;
+  EXPECT_FALSE(IsReplaced(earlier, HostVirtAddr{0x400000}, kBad, root_));
+  EXPECT_FALSE(IsReplaced(Vmm(), HostVirtAddr{0x7f0000000000}, kBad, root_)) << "no such entry";
+}
+
 TEST_F(FakeProc, DoesNotBelieveAPidThatIsUsedAgain) {
   MapPage(0x400000, kPresent | 0x12345);
   ProcessIdentity earlier = Vmm();
@@ -130,6 +149,7 @@ TEST(HostRetirePlan, FollowsModeAndDomainInEveryCell) {
     EXPECT_EQ(at(RetireMoment::kOutOfUse), row.out_of_use) << name << row.has_ghes;
     EXPECT_EQ(at(RetireMoment::kStillInUse), row.still_in_use) << name << row.has_ghes;
     EXPECT_EQ(at(RetireMoment::kVmEnded), row.vm_ended) << name << row.has_ghes;
+    EXPECT_EQ(at(RetireMoment::kReplaced), row.vm_ended) << name << row.has_ghes;
   }
 }
 
