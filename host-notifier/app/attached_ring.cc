@@ -15,8 +15,8 @@ Result<std::unique_ptr<AttachedRing>> AttachedRing::Make(boost::asio::io_context
                                                          std::uint64_t number, RingUser& user) {
   std::unique_ptr<AttachedRing> ring(new AttachedRing(loop, std::move(attachment), number, user));
   AttachedRing* self = ring.get();
-  auto connection =
-      FdWatch::Watch(loop, ring->attachment_.connection.get(), [self] { self->ConnectionEnded(); });
+  auto connection = FdWatch::Watch(loop, ring->attachment_.connection.get(),
+                                   [self] { self->ConnectionReadable(); });
   if (!connection) return Forward(connection);
   ring->connection_ = std::move(*connection);
   ring->attachment_.Confirm();
@@ -51,9 +51,16 @@ void AttachedRing::Drain() {
   if (ended_) user_.RingEnded(*this);
 }
 
+void AttachedRing::ConnectionReadable() {
+  const auto answer = attachment_.ReadHealAnswer();
+  if (!answer) return ConnectionEnded();
+  if (*answer && !user_.HealAnswered(*this, **answer)) ConnectionEnded();
+}
+
 void AttachedRing::ConnectionEnded() {
   ended_ = true;
   connection_.reset();
+  attachment_.connection.Reset();  // a VMM that is to be heard no more notices
   doorbell_.reset();
   if (running_) Drain();
 }

@@ -23,6 +23,8 @@ class RingUser {
   virtual void RingEventTaken(AttachedRing& from, const ring::RingEvent& event) = 0;
   // Exits that found no room in the ring since the last call.
   virtual void RingLost(AttachedRing& from, std::uint64_t lost) = 0;
+  // The VMM's answer to a heal order. False: it was not asked, and is no VMM to go on with.
+  virtual bool HealAnswered(AttachedRing& from, const vmm::HealAnswer& answer) = 0;
   // The VMM is gone and everything it had published was taken. The ring may be destroyed inside.
   virtual void RingEnded(AttachedRing& from) = 0;
 };
@@ -45,6 +47,11 @@ class AttachedRing {
     attachment_.ring.AnswerHostPage(token, answer);
   }
 
+  bool TakesHealOrders() const { return !ended_ && attachment_.ring.TakesHealOrders(); }
+  bool SendHealOrder(const vmm::HealOrder& order) const {
+    return !ended_ && attachment_.SendHealOrder(order);
+  }
+
   std::uint64_t number() const { return number_; }
   const ProcessIdentity& process() const { return attachment_.process; }
   uid_t uid() const { return attachment_.uid; }
@@ -60,6 +67,7 @@ class AttachedRing {
         user_(user),
         again_(loop) {}
   void Drain();
+  void ConnectionReadable();
   void ConnectionEnded();
 
   boost::asio::io_context& loop_;

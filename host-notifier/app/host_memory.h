@@ -16,6 +16,8 @@ class HostMemory {
   // The frame behind an address of that process now; nullopt when it cannot be known.
   virtual std::optional<PageFrame> FrameBehind(const ProcessIdentity& process,
                                                HostVirtAddr address) = 0;
+  // Whether the process has other memory than `bad` there now, and the kernel says so.
+  virtual bool IsReplaced(const ProcessIdentity& process, HostVirtAddr address, PageFrame bad) = 0;
   // Takes the frame away from the host's allocator: one attempt.
   virtual Status Retire(PageFrame frame) = 0;
 };

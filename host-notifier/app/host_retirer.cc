@@ -9,6 +9,15 @@ bool HostRetirer::RetiresHeld(bool has_ghes) const {
 }
 
 void HostRetirer::RetireHeld(std::uint64_t page, std::function<void(bool)> done) {
+  RetireNow(page, std::move(done));
+}
+
+void HostRetirer::RetireReplaced(std::uint64_t page, std::function<void(bool)> done) {
+  if (!RetiresFrameAt(RetireMoment::kReplaced, config_.host_retire, false)) return done(false);
+  RetireNow(page, std::move(done));
+}
+
+void HostRetirer::RetireNow(std::uint64_t page, std::function<void(bool)> done) {
   ledger_.Write<ledger::PageRow>(
       [page](ledger::Ledger& l) { return l.View().Page(page); },
       [this, done = std::move(done)](const Result<ledger::PageRow>& row) {

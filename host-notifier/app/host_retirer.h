@@ -27,6 +27,9 @@ class HostRetirer {
   // A vCPU waits at its exit until the frame behind this page is gone. `done` with true when it is,
   // and the ledger says so.
   void RetireHeld(std::uint64_t page, std::function<void(bool)> done);
+  // The VMM put another frame in the place of the one behind this page. `done` when that one is
+  // retired, or will not be, and the ledger says which.
+  void RetireReplaced(std::uint64_t page, std::function<void(bool)> done);
   // The guest answered for this page.
   void VerdictRecorded(const ledger::PageRow& page, bool has_ghes);
   // The memory of this incarnation went back to the host, or is about to.
@@ -35,6 +38,7 @@ class HostRetirer {
   void CatchUp();
 
  private:
+  void RetireNow(std::uint64_t page, std::function<void(bool)> done);
   void RetireFrames(std::function<bool(const ledger::PendingFrame&)> chosen);
   void Retire(const ledger::PendingFrame& pending, std::function<void(bool)> done);
 

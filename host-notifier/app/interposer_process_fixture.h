@@ -10,8 +10,10 @@ namespace seaward {
 
 class InterposerProcessTest : public NotifierProcessTest {
  protected:
-  void InterposerAttaches() {
+  // `orders`: who carries out heal orders; outlives the fixture's attachment.
+  void InterposerAttaches(vmm::HealOrderTaker* orders = nullptr) {
     vmm::AttachOptions options;
+    options.orders = orders;
     options.socket_path = dir_ / "attach.sock";
     options.claimed_vm = *ParseUuid(kVm);
     auto attached = vmm::AttachedVm::Start(options, [](LogLevel, std::string_view) {});
@@ -19,6 +21,8 @@ class InterposerProcessTest : public NotifierProcessTest {
     vm_ = std::move(*attached);
     Until("the notifier accepts it", [this] { return vm_->keeper().state().attached; });
   }
+  void InterposerLeaves() { vm_.reset(); }
+  vmm::Keeper& vmm_keeper() { return vm_->keeper(); }
   vmm::RingProducer& ring() { return vm_->ring(); }
   void Publishes(vmm::SeaExit exit) {
     exit.when = SystemClock().Now();

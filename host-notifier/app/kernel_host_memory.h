@@ -15,6 +15,9 @@ class KernelHostMemory final : public HostMemory {
                                        HostVirtAddr address) override {
     return seaward::FrameBehind(process, address);
   }
+  bool IsReplaced(const ProcessIdentity& process, HostVirtAddr address, PageFrame bad) override {
+    return seaward::IsReplaced(process, address, bad);
+  }
   Status Retire(PageFrame frame) override { return RetireFrame(frame, path_); }
 
  private:

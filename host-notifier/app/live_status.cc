@@ -35,6 +35,7 @@ VmSnapshot Live(const Vm& vm) {
   live.ring.native_fallbacks = ring.native_fallbacks;
   live.ring.rests = ring.rests;
   live.ring.malformed = ring.malformed;
+  live.heals = {vm.healer().healed(), vm.healer().refusals()};
   live.agent = vm.guest_stats();
   live.migration = vm.migration();
   live.alarms = vm.alarms();
@@ -46,6 +47,7 @@ VmSnapshot Live(const Vm& vm) {
 StatusSnapshot LiveStatus(const Notifier& notifier) {
   StatusSnapshot status;
   status.host_retire = config::ToString(notifier.config().host_retire);
+  status.heal = config::ToString(notifier.config().heal);
   status.libvirt_enabled = notifier.config().libvirt.enabled;
   status.libvirt_connected = notifier.libvirt_reachable();
   status.libvirt_error = notifier.libvirt_error();

@@ -66,6 +66,13 @@ bool PageBook::Correct(std::uint64_t used_id, const protocol::PoisonEntry& recor
   return true;
 }
 
+void PageBook::Forget(std::uint64_t id) {
+  const auto entry = entries_.find(id);
+  if (entry == entries_.end()) return;
+  by_start_.erase(entry->second.range.start().value);
+  entries_.erase(entry);
+}
+
 void PageBook::StartNewBoot() {
   for (auto it = entries_.begin(); it != entries_.end();) {
     if (it->second.evidence == protocol::Evidence::kPredicted) {

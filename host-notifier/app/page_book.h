@@ -33,6 +33,9 @@ class PageBook {
   // told again.
   bool Correct(std::uint64_t used_id, const protocol::PoisonEntry& recorded);
 
+  // Good memory again.
+  void Forget(std::uint64_t id);
+
   // The guest runs a new boot: what it retired is forgotten, what was only predicted is dropped.
   void StartNewBoot();
 

@@ -44,7 +44,8 @@ Vm::Vm(const VmContext& context, ledger::VmIdentity identity, std::unique_ptr<Ch
           MigrationWatch::Parts{context.loop, context.ledger, log_,
                                 find_process_ ? &context.marker : nullptr},
           identity_, [this] { return LiveMigrationFacts(); },
-          [this](const observe::MigrationState& state) { MigrationChanged(state); })) {}
+          [this](const observe::MigrationState& state) { MigrationChanged(state); })),
+      healer_(std::make_shared<VmHealer>(context, log_, HealEdges())) {}
 
 Vm::~Vm() = default;
 
@@ -76,6 +77,8 @@ Status Vm::Attach(ring::Attachment attachment) {
   if (incarnation_) alarms_.Lower(ledger::AlarmKind::kUnattached);
   FollowProcess();
   ResumeRings();
+  healer_->Stop();  // orders are worth as much as the connection that they went over
+  if (incarnation_) healer_->CatchUp(*incarnation_);
   return {};
 }
 
@@ -157,6 +160,7 @@ void Vm::IncarnationKnown(const ProcessIdentity& process, const Result<Known>& k
   OpenSession();
   ResumeRings();
   migration_->Begin(*incarnation_);
+  healer_->CatchUp(*incarnation_);
   if (rings_.empty()) return ExpectAttach();
   alarms_.Lower(ledger::AlarmKind::kUnattached);
 }
@@ -195,6 +199,7 @@ void Vm::EndIncarnation(std::string_view why) {
   AfterSession();
   attach_timer_.Cancel();
   migration_->Stop();
+  healer_->Stop();
   if (!incarnation_) return;
   for (const ledger::AlarmKind kind : ledger::kAllAlarmKinds) alarms_.Lower(kind);
   context_.ledger.Write<void>(

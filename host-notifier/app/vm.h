@@ -16,6 +16,7 @@
 #include "host-notifier/app/migration_watch.h"
 #include "host-notifier/app/vm_alarms.h"
 #include "host-notifier/app/vm_context.h"
+#include "host-notifier/app/vm_healer.h"
 #include "host-notifier/channel/channel_link.h"
 #include "host-notifier/session/session.h"
 
@@ -71,6 +72,7 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   const std::optional<protocol::Stats>& guest_stats() const { return guest_stats_; }
   ring::RingCounters ring_counters() const;
   const observe::MigrationState& migration() const { return migration_->state(); }
+  const VmHealer& healer() const { return *healer_; }
   std::vector<observe::ActiveAlarm> alarms() const { return alarms_.active(); }
 
  private:
@@ -91,6 +93,7 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   // RingUser
   void RingEventTaken(AttachedRing& from, const ring::RingEvent& event) override;
   void RingLost(AttachedRing& from, std::uint64_t lost) override;
+  bool HealAnswered(AttachedRing& from, const vmm::HealAnswer& answer) override;
   void RingEnded(AttachedRing& from) override;
 
   struct Known {
@@ -113,6 +116,9 @@ class Vm final : public std::enable_shared_from_this<Vm>,
                     const Result<ledger::RecordedEvent>& recorded);
   void AnswerHeldExit(std::uint64_t ring, ring::RingToken token,
                       const Result<ledger::RecordedEvent>& recorded);
+  VmHealer::Edges HealEdges();
+  AttachedRing* HealingRing();
+  void HealEnded(const ledger::PageRow& page);
   void ExpectAttach();
   MigrationFacts LiveMigrationFacts() const;
   void MigrationChanged(const observe::MigrationState& state);
@@ -135,6 +141,7 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   std::shared_ptr<EventIntake> intake_;
   VmAlarms alarms_;
   std::shared_ptr<MigrationWatch> migration_;
+  std::shared_ptr<VmHealer> healer_;
   std::vector<std::unique_ptr<AttachedRing>> rings_;
 
   std::optional<ProcessIdentity> process_;  // whose incarnation this is, or is about to be

@@ -38,6 +38,7 @@ void Vm::ExitRecorded(std::uint64_t ring, const ring::RingEvent& exit,
                       const Result<ledger::RecordedEvent>& recorded) {
   migration_->Recheck();
   if (AttachedRing* from = RingNumber(ring)) from->Release(exit.token);
+  if (recorded && recorded->entry) healer_->PageWentBad(recorded->entry->id);
   if (exit.injection == vmm::Injection::kNative) AnswerHeldExit(ring, exit.token, recorded);
 }
 
@@ -70,7 +71,52 @@ void Vm::RingEnded(AttachedRing& from) {
                              {"records", std::to_string(counters.taken)},
                              {"lost", std::to_string(counters.lost)}});
   std::erase_if(rings_, [&](const auto& ring) { return ring.get() == &from; });
-  if (process_ && rings_.empty()) ExpectAttach();
+  if (!rings_.empty()) return;
+  healer_->Stop();
+  if (process_) ExpectAttach();
+}
+
+// The newest one: an older one is on its way out.
+AttachedRing* Vm::HealingRing() {
+  for (auto ring = rings_.rbegin(); ring != rings_.rend(); ++ring)
+    if (!(*ring)->ended()) return ring->get();
+  return nullptr;
+}
+
+VmHealer::Edges Vm::HealEdges() {
+  VmHealer::Edges edges;
+  edges.vmm = [this]() -> std::optional<VmHealer::AttachedVmm> {
+    const AttachedRing* ring = HealingRing();
+    if (ring == nullptr) return std::nullopt;
+    return VmHealer::AttachedVmm{ring->process(), ring->TakesHealOrders()};
+  };
+  edges.send = [this](const vmm::HealOrder& order) {
+    const AttachedRing* ring = HealingRing();
+    return ring != nullptr && ring->SendHealOrder(order);
+  };
+  edges.ordered = [this](const ledger::PageRow& page) { context_.observer.PageChanged(page); };
+  edges.ended = [this](const ledger::PageRow& page) { HealEnded(page); };
+  return edges;
+}
+
+bool Vm::HealAnswered(AttachedRing& from, const vmm::HealAnswer& answer) {
+  if (&from == HealingRing() && healer_->Answered(answer)) return true;
+  log_.Warning("heal_answer_unasked",
+               {{"vm", identity_.name}, {"pid", std::to_string(from.process().pid)}});
+  return false;
+}
+
+void Vm::HealEnded(const ledger::PageRow& page) {
+  context_.observer.PageChanged(page);
+  if (page.incarnation != incarnation_) return;
+  // What would have followed the verdict if nobody had tried.
+  if (page.heal == ledger::HealState::kRefused)
+    return context_.retirer.VerdictRecorded(page, has_ghes_);
+  intake_->book().Forget(page.id);
+  const ByteRange healed[] = {page.range};
+  session_.Forget(healed);
+  AfterSession();
+  migration_->Recheck();
 }
 
 ring::RingCounters Vm::ring_counters() const {

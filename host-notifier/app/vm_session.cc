@@ -65,6 +65,7 @@ void Vm::OnHello(const protocol::Hello& hello, bool new_boot) {
           self->log_.Error("boot_not_recorded",
                            {{"vm", self->identity_.name}, {"why", begun.error().Text()}});
       });
+  if (new_boot) healer_->CatchUp(*incarnation_);
 }
 
 // Behind the write of the event that caused it, and in one write for a whole replay.
@@ -111,7 +112,7 @@ void Vm::VerdictRecorded(const protocol::VerdictRecord& record,
                         {"errno", std::to_string(record.sys_errno)},
                         {"exposure_us", exposure}});
   context_.observer.PageChanged(*page);
-  context_.retirer.VerdictRecorded(*page, has_ghes_);
+  if (!healer_->TakesOver(*page)) context_.retirer.VerdictRecorded(*page, has_ghes_);
 }
 
 void Vm::OnSynced(const Uuid& boot_id, protocol::Stage stage) {

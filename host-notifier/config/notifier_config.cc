@@ -21,6 +21,10 @@ constexpr std::pair<std::string_view, HostRetire> kHostRetireWords[] = {
     {"after_verdict", HostRetire::kAfterVerdict},
     {"at_end", HostRetire::kAtEnd},
     {"off", HostRetire::kOff}};
+constexpr std::pair<std::string_view, HealMode> kHealWords[] = {
+    {"off", HealMode::kOff},
+    {"at_reset", HealMode::kAtReset},
+    {"when_retired", HealMode::kWhenRetired}};
 // Below 64 KiB virtio-serial and libvirt streams take everything without blocking anybody; one
 // frame of the protocol must fit (protocol/spec.md).
 constexpr std::uint64_t kMinOutstandingBytes = 4096 + 28;
@@ -125,6 +129,10 @@ NotifierConfig Read(MapReader& top) {
   config.log_level = top.Choice<LogLevel>("log_level", kLogLevelWords, LogLevel::kInfo).value;
   config.host_retire =
       top.Choice<HostRetire>("host_retire", kHostRetireWords, HostRetire::kAuto).value;
+  const Located<HealMode> heal = top.Choice<HealMode>("heal", kHealWords, HealMode::kOff);
+  config.heal = heal.value;
+  if (config.heal != HealMode::kOff && config.host_retire == HostRetire::kOff)
+    top.Refuse(heal.at, "'heal' needs 'host_retire': another VM would get the bad page");
   config.hard_offline_path =
       top.Path("hard_offline_path", "/sys/devices/system/memory/hard_offline_page").value;
   config.libvirt = ReadLibvirt(top.Map("libvirt"));
@@ -148,6 +156,18 @@ std::string_view ToString(HostRetire mode) {
       return "at_end";
     case HostRetire::kOff:
       return "off";
+  }
+  return "";
+}
+
+std::string_view ToString(HealMode mode) {
+  switch (mode) {
+    case HealMode::kOff:
+      return "off";
+    case HealMode::kAtReset:
+      return "at_reset";
+    case HealMode::kWhenRetired:
+      return "when_retired";
   }
   return "";
 }

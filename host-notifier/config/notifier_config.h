@@ -29,6 +29,14 @@ enum class HostRetire {
 };
 std::string_view ToString(HostRetire mode);
 
+// When a bad page of a guest gets good memory again.
+enum class HealMode {
+  kOff,          // with the VM's end
+  kAtReset,      // when the guest is reset, before its images are loaded
+  kWhenRetired,  // as soon as the guest stopped using it
+};
+std::string_view ToString(HealMode mode);
+
 struct LibvirtConfig {
   bool enabled = true;       // uri is not "none"
   std::string uri;           // of virConnectOpen
@@ -66,6 +74,7 @@ struct NotifierConfig {
   std::chrono::seconds attach_grace{0};  // a VM may run unattached for this long
   LogLevel log_level = LogLevel::kInfo;
   HostRetire host_retire = HostRetire::kAuto;
+  HealMode heal = HealMode::kOff;  // not without host_retire
   std::string hard_offline_path;
   LibvirtConfig libvirt;
   std::vector<StaticVm> static_vms;

@@ -28,6 +28,7 @@ void ExpectDefaults(const NotifierConfig& config) {
   EXPECT_EQ(config.attach_socket, "/run/seaward/attach.sock");
   EXPECT_EQ(config.log_level, LogLevel::kInfo);
   EXPECT_EQ(config.host_retire, HostRetire::kAuto);
+  EXPECT_EQ(config.heal, HealMode::kOff);
   EXPECT_EQ(config.hard_offline_path, "/sys/devices/system/memory/hard_offline_page");
   EXPECT_TRUE(config.libvirt.enabled);
   EXPECT_EQ(config.libvirt.uri, "qemu:///system");
@@ -99,6 +100,24 @@ TEST(NotifierConfig, ReportsEveryErrorWithItsPlace) {
           "notifier.yaml:8:18: error: 'session.resend_max_ms' is less than "
           "'session.resend_initial_ms'",
           "notifier.yaml:9:22: error: 'session.outstanding_bytes' is 65536; want 4124 to 49152"));
+}
+
+TEST(NotifierConfig, HealsInTheMomentThatIsNamed) {
+  const auto mode = [](const std::string& word) {
+    return ParseNotifierConfig("n.yaml", "heal: " + word + "\n")->heal;
+  };
+  EXPECT_EQ(mode("off"), HealMode::kOff);
+  EXPECT_EQ(mode("at_reset"), HealMode::kAtReset);
+  EXPECT_EQ(mode("when_retired"), HealMode::kWhenRetired);
+  EXPECT_THAT(Errors("heal: at_boot\n"), ElementsAre(HasSubstr("notifier.yaml:1:7: error: 'heal' "
+                                                               "must be one of off, at_reset")));
+}
+
+TEST(NotifierConfig, HealsNothingThatTheHostWouldGiveToOthers) {
+  EXPECT_THAT(Errors("host_retire: off\nheal: when_retired\n"),
+              ElementsAre("notifier.yaml:2:7: error: 'heal' needs 'host_retire': another VM would "
+                          "get the bad page"));
+  EXPECT_TRUE(ParseNotifierConfig("n.yaml", "host_retire: off\nheal: off\n"));
 }
 
 TEST(NotifierConfig, MetricsListenOnNumbersOnly) {

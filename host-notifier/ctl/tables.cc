@@ -48,6 +48,11 @@ std::string Exposure(const json& page) {
   return value.is_null() ? "-" : value.dump() + " us";
 }
 
+std::string Heal(const json& page) {
+  const std::string state = Cell(page, "heal");
+  return At(page, "heal_reason").is_null() ? state : state + ": " + Cell(page, "heal_reason");
+}
+
 std::string Table(const std::vector<Row>& rows) {
   std::vector<std::size_t> widths(rows.front().size());
   for (const Row& row : rows)
@@ -81,7 +86,8 @@ Row PageCells(const json& page) {
   return {Cell(page, "vm"),         Cell(page, "gpa"),          Cell(page, "length_bytes"),
           Cell(page, "located_by"), Cell(page, "evidence"),     Cell(page, "life"),
           Cell(page, "outcome"),    Cell(page, "kind"),         Cell(page, "stage"),
-          Exposure(page),           Cell(page, "host_retired"), Cell(page, "event_count")};
+          Exposure(page),           Cell(page, "host_retired"), Heal(page),
+          Cell(page, "event_count")};
 }
 
 std::string Header(const json& status) {
@@ -97,10 +103,11 @@ std::string Header(const json& status) {
                                       : fmt::format("NOT WRITABLE ({})", Cell(ledger, "error"));
   const json& attach = At(status, "attach");
   return fmt::format(
-      "seaward-notifier {}; libvirt {}; ledger {}; host_retire {}; "
+      "seaward-notifier {}; libvirt {}; ledger {}; host_retire {}; heal {}; "
       "attached {}, refused {}; ignored domains {}\n",
       Cell(status, "version"), libvirt_word, ledger_word, Cell(status, "host_retire"),
-      Cell(attach, "accepted"), Cell(attach, "refused"), Cell(libvirt, "ignored_domains"));
+      Cell(status, "heal"), Cell(attach, "accepted"), Cell(attach, "refused"),
+      Cell(libvirt, "ignored_domains"));
 }
 
 Row EventCells(const json& event) {
@@ -126,7 +133,7 @@ std::string StatusText(const json& status) {
                         "UNLOCATED", "LOST", "PAGES", "RETIRED"}};
   std::vector<Row> alarms;
   std::vector<Row> pages{{"VM", "GPA", "BYTES", "BY", "EVIDENCE", "LIFE", "OUTCOME", "KIND",
-                          "STAGE", "EXPOSURE", "HOST", "COUNT"}};
+                          "STAGE", "EXPOSURE", "HOST", "HEAL", "COUNT"}};
   for (const json& vm : At(status, "vms")) {
     vms.push_back(VmRow(vm));
     for (const json& page : At(vm, "pages")) pages.push_back(PageCells(page));
@@ -202,10 +209,10 @@ std::string WatchText(const json& line) {
   }
   if (type == "page") {
     const json& page = At(line, "page");
-    return fmt::format("{}  {}  page {}  {} ({} {} by {}) exposure {} host {}\n",
+    return fmt::format("{}  {}  page {}  {} ({} {} by {}) exposure {} host {} heal {}\n",
                        Time(page, "last_seen_unix_us"), Cell(page, "vm"), Cell(page, "gpa"),
                        Cell(page, "life"), Cell(page, "outcome"), Cell(page, "kind"),
-                       Cell(page, "stage"), Exposure(page), Cell(page, "host_retired"));
+                       Cell(page, "stage"), Exposure(page), Cell(page, "host_retired"), Heal(page));
   }
   if (type == "alarm") {
     const Row cells = AlarmCells(At(line, "alarm"));

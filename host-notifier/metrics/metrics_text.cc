@@ -94,6 +94,17 @@ void AddEvents(Page& page, const std::vector<VmSnapshot>& vms) {
         [](const VmSnapshot& vm) { return vm.protocol_faults; });
 }
 
+void AddHeals(Page& page, const std::vector<VmSnapshot>& vms) {
+  PerVm(page, MetricType::Counter, "healed_pages_total",
+        "Bad pages that are good memory again in the running VM.", vms,
+        [](const VmSnapshot& vm) { return vm.heals.healed; });
+  MetricFamily& family = page.Family(MetricType::Counter, "heal_refusals_total",
+                                     "Bad pages that were to be replaced and were not.");
+  for (const VmSnapshot& vm : vms)
+    for (const auto& [reason, count] : vm.heals.refusals)
+      Page::Add(family, LabelsOf(vm.vm, {{"reason", reason}}), static_cast<double>(count));
+}
+
 bool HasAlarm(const VmSnapshot& vm, ledger::AlarmKind kind) {
   return std::ranges::any_of(vm.alarms, [&](const auto& alarm) { return alarm.kind == kind; });
 }
@@ -175,6 +186,7 @@ std::string MetricsText(const MetricsSnapshot& snapshot, const Measurements& mea
   AddPages(page, snapshot);
   page.Histogram("exposure_seconds", "From the exit to the first verdict retired.",
                  measurements.exposure);
+  AddHeals(page, snapshot.status.vms);
   AddVms(page, snapshot.status.vms);
   return page.Text();
 }

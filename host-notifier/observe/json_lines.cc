@@ -47,6 +47,8 @@ Json PageJson(const ledger::PageRow& page) {
   json["host_frame"] = page.host_frame ? Json(FormatAddress(page.host_frame->number)) : Json();
   json["host_retired"] = ledger::ToString(page.host_retired);
   json["host_errno"] = page.host_errno;
+  json["heal"] = ledger::ToString(page.heal);
+  json["heal_reason"] = TextOrNull(page.heal_reason);
   json["event_count"] = page.event_count;
   json["first_seen_unix_us"] = UnixMicroseconds(page.first_seen);
   json["last_seen_unix_us"] = UnixMicroseconds(page.last_seen);
@@ -157,6 +159,15 @@ Json CountsJson(const VmSnapshot& vm) {
   return json;
 }
 
+Json HealsJson(const HealCounts& heals) {
+  Json json;
+  json["healed"] = heals.healed;
+  std::uint64_t refused = 0;
+  for (const auto& [reason, count] : heals.refusals) refused += count;
+  json["refused"] = refused;
+  return json;
+}
+
 Json VmJson(const VmSnapshot& vm) {
   Json json;
   json["name"] = vm.vm.name;
@@ -174,6 +185,7 @@ Json VmJson(const VmSnapshot& vm) {
   json["migration"] = MigrationJson(vm.migration);
   json["alarms"] = ActiveAlarmsJson(vm.alarms);
   json["events"] = CountsJson(vm);
+  json["heals"] = HealsJson(vm.heals);
   json["agent"] = AgentJson(vm.agent);
   json["pages"] = Json::array();
   for (const ledger::PageRow& page : vm.pages) json["pages"].push_back(PageJson(page));
@@ -186,6 +198,7 @@ std::string StatusLine(const StatusSnapshot& status) {
   Json json;
   json["version"] = SEAWARD_VERSION;
   json["host_retire"] = status.host_retire;
+  json["heal"] = status.heal;
   json["libvirt"] = {{"enabled", status.libvirt_enabled},
                      {"connected", status.libvirt_connected},
                      {"error", TextOrNull(status.libvirt_error)},

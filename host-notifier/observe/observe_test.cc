@@ -76,6 +76,8 @@ TEST(JsonLines, SayAddressesAsTextAndTimesWithTheirUnit) {
   EXPECT_EQ(page["exposure_us"], 734);
   EXPECT_EQ(page["first_seen_unix_us"], 1700000000000001);
   EXPECT_EQ(page["host_retired"], "pending");
+  EXPECT_EQ(page["heal"], "refused");
+  EXPECT_EQ(page["heal_reason"], "vfio");
   EXPECT_EQ(page["outcome"], "retired");
   EXPECT_EQ(page["kind"], "anonymous");
 }

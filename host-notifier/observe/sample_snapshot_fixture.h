@@ -46,6 +46,8 @@ inline ledger::PageRow SamplePage() {
   page.last_seen = WallTime(std::chrono::microseconds(1700000000000002));
   page.host_frame = PageFrame{0x12345};
   page.host_retired = ledger::HostRetired::kPending;
+  page.heal = ledger::HealState::kRefused;
+  page.heal_reason = "vfio";
   page.outcome = protocol::Outcome::kRetired;
   page.kind = protocol::PageKind::kAnonymous;
   page.stage = protocol::Stage::kRun;
@@ -66,6 +68,7 @@ inline StatusSnapshot SampleStatus() {
       {ledger::AlarmKind::kUnsafeToMigrate, WallTime(std::chrono::microseconds(1700000000000001))}};
   live.events.located = 2;
   live.ring.lost = 1;
+  live.heals = {2, {{"vfio", 3}, {"io_uring", 0}}};
   live.agent = protocol::Stats{.retired_bytes = 4096};
   ledger::PageRow untold;
   untold.id = 8;
@@ -77,6 +80,7 @@ inline StatusSnapshot SampleStatus() {
   ended.channel_error = "connection refused";
   StatusSnapshot status;
   status.host_retire = "auto";
+  status.heal = "when_retired";
   status.libvirt_enabled = true;
   status.libvirt_error = "no libvirtd";
   status.vms = {live, ended};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,6 +47,12 @@ struct MigrationState {
   std::uint64_t unlocated_events = 0;
 };
 
+// Bad pages that its VMM was to replace, since the VM is known.
+struct HealCounts {
+  std::uint64_t healed = 0;
+  std::map<std::string, std::uint64_t> refusals;  // by reason
+};
+
 // One VM: what is live of it, and its rows.
 struct VmSnapshot {
   ledger::VmIdentity vm;
@@ -63,6 +70,7 @@ struct VmSnapshot {
   std::vector<ActiveAlarm> alarms;
   EventCounts events;
   RingCounts ring;
+  HealCounts heals;
   std::uint64_t events_pruned = 0;
   std::optional<protocol::Stats> agent;  // what the agent last said of itself
   std::vector<ledger::PageRow> pages;
@@ -70,6 +78,7 @@ struct VmSnapshot {
 
 struct StatusSnapshot {
   std::string host_retire;
+  std::string heal;
   bool libvirt_enabled = false;
   bool libvirt_connected = false;
   std::string libvirt_error;

@@ -107,6 +107,26 @@ void Attachment::Refuse(vmm::AttachReply reason) const {
   SendReply(connection.get(), reason);
 }
 
+bool Attachment::SendHealOrder(const vmm::HealOrder& order) const {
+  if (!ring.TakesHealOrders()) return false;
+  const auto bytes = vmm::EncodeHealOrder(order);
+  return ::send(connection.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT) ==
+         static_cast<ssize_t>(bytes.size());
+}
+
+Result<std::optional<vmm::HealAnswer>> Attachment::ReadHealAnswer() const {
+  // One more byte, to notice a long message.
+  std::array<std::byte, vmm::kHealAnswerBytes + 1> bytes;
+  // No room for descriptors: the kernel closes what comes.
+  const ssize_t n = ::recv(connection.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return std::optional<vmm::HealAnswer>();
+  if (n < 0) return FailErrno(errno, "recv");
+  if (n == 0) return Fail(ErrorCode::kClosed, "the VMM is gone");
+  auto answer = vmm::DecodeHealAnswer(std::span(bytes).first(static_cast<std::size_t>(n)));
+  if (!answer) return Forward(answer);
+  return std::optional<vmm::HealAnswer>(*answer);
+}
+
 Result<AttachListener> AttachListener::Open(const ListenerOptions& options, const Clock& clock) {
   UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll.valid()) return FailErrno(errno, "epoll_create1");

@@ -18,6 +18,7 @@
 #include "host-notifier/ring/fd_disposer.h"
 #include "host-notifier/ring/ring_consumer.h"
 #include "host-notifier/vmm/attach_message.h"
+#include "host-notifier/vmm/heal_message.h"
 
 namespace seaward::ring {
 
@@ -28,12 +29,17 @@ struct Attachment {
   uid_t uid = 0;
   std::optional<Uuid> claimed_vm;
   RingConsumer ring;
-  // Readable as soon as the VMM is gone (or speaks, which it must not): drop the attachment then.
+  // Readable when the VMM answers a heal order, and as soon as it is gone: ReadHealAnswer tells.
   UniqueFd connection;
 
   void Confirm() const;
   // Tells the VMM why; close by dropping the attachment.
   void Refuse(vmm::AttachReply reason) const;
+  // False when the VMM reads no orders, or not fast enough.
+  bool SendHealOrder(const vmm::HealOrder& order) const;
+  // Nothing: nothing there yet. An error: the VMM is gone, or says what no VMM says; drop the
+  // attachment. Whether it was asked at all is for the caller to know.
+  Result<std::optional<vmm::HealAnswer>> ReadHealAnswer() const;
 };
 
 struct ListenerOptions {

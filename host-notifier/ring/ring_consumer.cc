@@ -192,6 +192,10 @@ void RingConsumer::Release(RingToken token) {
   std::atomic_ref(view_.lane(token.lane).released).store(lane.released, std::memory_order_release);
 }
 
+bool RingConsumer::TakesHealOrders() const {
+  return (Load(view_.header().takes) & vmm::kTakesHealOrders) != 0;
+}
+
 void RingConsumer::OfferHostPages(bool offered) {
   // Relaxed: see RingProducer::OffersHostPages.
   std::atomic_ref(view_.header().offers).store(offered ? vmm::kOffersHostPages : 0, kRelaxed);

@@ -181,7 +181,8 @@ class Schemas(unittest.TestCase):
             row = re.search(rf"^\| `{member}` of a finding \| (.*) \|$", text, re.M)[1]
             self.assertEqual(re.findall(r"`(\w+)`", row), finding["properties"][member]["enum"])
         page = schema("status")["properties"]["vms"]["items"]["properties"]["pages"]["items"]
-        for member in ("evidence", "life", "outcome", "host_retired"):
+        for member in ("evidence", "life", "outcome", "host_retired", "heal",
+                       "heal_reason"):
             row = re.search(rf"^\| `{member}` \| (.*) \|$", text, re.M)[1]
             words = [w for w in page["properties"][member]["enum"] if w is not None]
             self.assertEqual(re.findall(r"`(\w+)`", row), words)

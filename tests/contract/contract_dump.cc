@@ -27,6 +27,7 @@ json Samples() {
   const ReportResult report{kSampleVm, SamplePage().Entry(), true};
   StatusSnapshot quiet;
   quiet.host_retire = "off";
+  quiet.heal = "off";
   return {{"status", {StatusLine(SampleStatus()), StatusLine(quiet)}},
           {"events", {EventsLine({}), EventsLine({{located, unlocated}, {SampleAlarm()}})}},
           {"report", {ReportLine(report)}},
