@@ -172,7 +172,8 @@ class Schemas(unittest.TestCase):
             walk(path.name, root, root)
 
     def test_words_are_those_of_the_document(self):
-        text = (SOURCE / "docs/CONTRACT.md").read_text()
+        # A key may be called as a member is.
+        text = (SOURCE / "docs/CONTRACT.md").read_text().split("## Words", 1)[1]
         alarm = schema("events")["properties"]["alarms"]["items"]["properties"]["alarm"]
         row = re.search(r"^\| `alarm` \| (.*) \|$", text, re.M)[1]
         self.assertEqual(re.findall(r"`(\w+)`", row), alarm["enum"])
