@@ -109,9 +109,12 @@ bool Vm::HealAnswered(AttachedRing& from, const vmm::HealAnswer& answer) {
 void Vm::HealEnded(const ledger::PageRow& page) {
   context_.observer.PageChanged(page);
   if (page.incarnation != incarnation_) return;
-  // What would have followed the verdict if nobody had tried.
-  if (page.heal == ledger::HealState::kRefused)
-    return context_.retirer.VerdictRecorded(page, has_ghes_);
+  if (page.heal == ledger::HealState::kRefused) {
+    // What would have followed the verdict if nobody had tried; at_reset did not keep it back.
+    if (context_.config.heal == config::HealMode::kWhenRetired)
+      context_.retirer.VerdictRecorded(page, has_ghes_);
+    return;
+  }
   intake_->book().Forget(page.id);
   const ByteRange healed[] = {page.range};
   session_.Forget(healed);

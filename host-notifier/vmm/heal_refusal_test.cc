@@ -188,7 +188,7 @@ TEST_F(HealRefusal, vcpus_running) {
 TEST_F(HealRefusal, failed) {
   StartVmOnItsOwnMemory();
   proc_self_ = "/nonexistent";
-  EXPECT_EQ(Refused(3), "not_mapped") << "no mapping is known";
+  EXPECT_EQ(Refused(3), "failed") << "the sandbox hides what is mapped";
   ProcessHasDescriptors({});
   std::filesystem::remove_all(folder_ + "/fd");
   EXPECT_EQ(Refused(3), "failed") << "nobody knows who else uses the memory";

@@ -105,7 +105,7 @@ bool JudgeMappings(std::span<PageToReplace> pages, const std::string& path) {
       if (!mapping->private_anonymous) pages[i].refusal = HealResult::kNotPrivateAnonymous;
     }
   });
-  for (std::size_t i = 0; i < pages.size(); ++i)
+  for (std::size_t i = 0; whole && i < pages.size(); ++i)
     if (!met[i]) pages[i].refusal = HealResult::kNotMapped;
   return whole;
 }
