@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <cinttypes>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "tests/support/test_images.h"
 #include "tests/support/wait_until.h"
@@ -17,7 +20,9 @@ constexpr std::chrono::seconds kOrder{60};
 constexpr char kAnswers[] = "poison.log";
 
 constexpr char kReadSymbols[] =
-    "grep -E ' (_text|_stext|_etext|__init_begin|kvm_handle_guest_(abort|sea))$' /proc/kallsyms";
+    "grep -E ' "
+    "(_text|_stext|_etext|__init_begin|high_memory|kvm_hyp_handle_(dabt_low|memory_fault)|kvm_"
+    "handle_guest_sea)$' /proc/kallsyms";
 
 }  // namespace
 
@@ -60,21 +65,53 @@ Result<std::string> PoisonTool::NextLine() {
   return line;
 }
 
-Status PoisonTool::Order(const std::string& line) {
+// Its answer without "ok ".
+Result<std::string> PoisonTool::Order(const std::string& line) {
   host_->transcript().Add("poison_tool", {{"order", line}});
-  if (auto sent = child_.WriteLine(line); !sent) return sent;
+  if (auto sent = child_.WriteLine(line); !sent) return Forward(sent);
   auto answer = NextLine();
   if (!answer) return Forward(answer);
   if (!answer->starts_with("ok ")) return Fail(ErrorCode::kIo, "seaward-poison: " + *answer);
+  return answer->substr(3);
+}
+
+Status PoisonTool::Poison(GuestPhysAddr page, HostPhysAddr backing, const PoisonKind& kind) {
+  auto done = Order(fmt::format("poison {:#x} {:#x} {}", page.value, backing.value, kind.Text()));
+  if (!done) return Forward(done);
   return {};
 }
 
-Status PoisonTool::Poison(GuestPhysAddr page, HostPhysAddr backing) {
-  return Order(fmt::format("poison {:#x} {:#x}", page.value, backing.value));
+Status PoisonTool::Heal(GuestPhysAddr page) {
+  auto done = Order(fmt::format("heal {:#x}", page.value));
+  if (!done) return Forward(done);
+  return {};
 }
 
-Status PoisonTool::Heal(GuestPhysAddr page) {
-  return Order(fmt::format("heal {:#x}", page.value));
+Result<PoisonTool::Pages> PoisonTool::List() {
+  auto answer = Order("list");
+  if (!answer) return Forward(answer);
+  Pages pages;
+  std::istringstream words(*answer);  // pages 0x... lifted 0x... method=...
+  auto* into = &pages.bad;
+  for (std::string word; words >> word;) {
+    if (word == "lifted") into = &pages.lifted;
+    if (auto page = ParseAddress(word)) into->push_back({*page});
+  }
+  return pages;
+}
+
+Result<std::vector<GuestTable>> PoisonTool::TablesOf(GuestPhysAddr page, HostPhysAddr backing) {
+  auto answer = Order(fmt::format("tables {:#x} {:#x}", page.value, backing.value));
+  if (!answer) return Forward(answer);
+  std::vector<GuestTable> tables;
+  std::istringstream words(*answer);  // tables 3:0x...:0x... 2:... method=...
+  for (std::string word; words >> word;) {
+    GuestTable table;
+    if (std::sscanf(word.c_str(), "%d:%" SCNx64 ":%" SCNx64, &table.level, &table.page.value,
+                    &table.backing.value) == 3)
+      tables.push_back(table);
+  }
+  return tables;
 }
 
 Result<PoisonTool::Farewell> PoisonTool::Finish() {

@@ -19,12 +19,17 @@ std::uint32_t Low(std::int64_t value, int bits) {
 }  // namespace
 
 Assembler::Label Assembler::NewLabel() {
-  labels_.push_back(-1);
+  labels_.push_back(kUnbound);
   return {labels_.size() - 1};
 }
 
 void Assembler::Bind(Label label) {
   labels_[label.index] = static_cast<std::int64_t>(code_.size());
+}
+
+void Assembler::BindAway(Label label, std::int64_t distance) {
+  fits_ = fits_ && distance % 4 == 0;
+  labels_[label.index] = distance / 4;
 }
 
 void Assembler::MoveImmediate(Reg to, std::uint64_t value) {
@@ -40,8 +45,18 @@ void Assembler::StoreIndexed(Reg from, Reg base, Reg offset) {
   Emit(0xf8206800u | N(offset) << 16 | N(base) << 5 | N(from));
 }
 
-void Assembler::LoadAndAdvance(Reg to, Reg base) {
-  Emit(0xf8400400u | 8u << 12 | N(base) << 5 | N(to));
+void Assembler::LoadAndAdvance(Reg to, Reg base, unsigned advance) {
+  fits_ = fits_ && advance < 256;
+  Emit(0xf8400400u | advance << 12 | N(base) << 5 | N(to));
+}
+
+void Assembler::LoadNear(Reg to, Reg base, int offset) {
+  fits_ = fits_ && FitsSigned(offset, 9);
+  Emit(0xf8400000u | Low(offset, 9) << 12 | N(base) << 5 | N(to));
+}
+
+void Assembler::ReadSystem(Reg to, SystemReg from) {
+  Emit(0xd5200000u | static_cast<std::uint32_t>(from) | N(to));
 }
 
 void Assembler::ExtractBits(Reg to, Reg from, unsigned low, unsigned width) {
@@ -92,10 +107,6 @@ void Assembler::BranchAway(std::int64_t distance) {
   Emit(word.value_or(0));
 }
 
-void Assembler::AlignTo8() {
-  if (code_.size() % 2 != 0) Emit(kNop);
-}
-
 void Assembler::EmitTo(std::uint32_t word, Label label, Field field) {
   fixups_.push_back({code_.size(), label.index, field});
   Emit(word);
@@ -103,7 +114,8 @@ void Assembler::EmitTo(std::uint32_t word, Label label, Field field) {
 
 Result<std::vector<std::uint32_t>> Assembler::Finish() {
   for (const Fixup& fixup : fixups_) {
-    if (labels_[fixup.label] < 0) return Fail(ErrorCode::kInvalid, "assembler: label not bound");
+    if (labels_[fixup.label] == kUnbound)
+      return Fail(ErrorCode::kInvalid, "assembler: label not bound");
     const std::int64_t words = labels_[fixup.label] - static_cast<std::int64_t>(fixup.at);
     std::uint32_t& word = code_[fixup.at];
     switch (fixup.field) {
@@ -128,6 +140,19 @@ Result<std::vector<std::uint32_t>> Assembler::Finish() {
   fixups_.clear();
   if (!fits_) return Fail(ErrorCode::kInvalid, "assembler: operand out of range");
   return code_;
+}
+
+bool IsBeforeFrame(std::uint32_t word) {
+  constexpr std::uint32_t kPaciasp = 0xd503233f, kPacibsp = 0xd503237f, kBtiC = 0xd503245f;
+  constexpr std::uint32_t kSaveLinkRegister = 0xaa1e03e9;
+  return word == kPaciasp || word == kPacibsp || word == kBtiC || word == kSaveLinkRegister ||
+         word == kNop;
+}
+
+bool MakesFrame(std::uint32_t word) {
+  const bool subtracts = (word & 0xffc003ffu) == 0xd10003ffu;
+  const bool stores_pair = (word & 0xffc07fffu) == 0xa9807bfdu;
+  return subtracts || stores_pair;
 }
 
 Result<std::uint32_t> EncodeBranch(std::int64_t distance) {

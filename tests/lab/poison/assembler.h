@@ -10,7 +10,20 @@
 
 namespace seaward::lab {
 
-enum class Reg : std::uint32_t { kX0 = 0, kX10 = 10, kX11, kX12, kX13, kX14, kX15, kZero = 31 };
+enum class Reg : std::uint32_t {
+  kX0 = 0,
+  kX9 = 9,
+  kX10,
+  kX11,
+  kX12,
+  kX13,
+  kX14,
+  kX15,
+  kX16,
+  kZero = 31
+};
+// As MRS encodes them.
+enum class SystemReg : std::uint32_t { kHpfarEl2 = 0x1c6080, kVttbrEl2 = 0x1c2100 };
 enum class Condition : std::uint32_t { kEqual = 0, kNotEqual = 1 };
 
 class Assembler {
@@ -21,11 +34,15 @@ class Assembler {
 
   Label NewLabel();
   void Bind(Label label);
+  // To a place `distance` bytes from the first instruction.
+  void BindAway(Label label, std::int64_t distance);
 
   void MoveImmediate(Reg to, std::uint64_t value);  // movz; below 65536
   void LoadIndexed(Reg to, Reg base, Reg offset);
   void StoreIndexed(Reg from, Reg base, Reg offset);
-  void LoadAndAdvance(Reg to, Reg base);  // ldr to, [base], #8
+  void LoadAndAdvance(Reg to, Reg base, unsigned advance);  // ldr to, [base], #advance
+  void LoadNear(Reg to, Reg base, int offset);              // ldur; -256 to 255
+  void ReadSystem(Reg to, SystemReg from);
   void ExtractBits(Reg to, Reg from, unsigned low, unsigned width);
   void InsertBits(Reg to, Reg from, unsigned low, unsigned width);
   void SubtractImmediate(Reg to, Reg from, unsigned value);
@@ -38,8 +55,8 @@ class Assembler {
   void BranchIfBitClear(Reg reg, unsigned bit, Label label);
   // To an address `distance` bytes from this instruction.
   void BranchAway(std::int64_t distance);
-  void AlignTo8();
-
+  // A word that is no instruction of ours: one that was displaced.
+  void Word(std::uint32_t word) { Emit(word); }
   std::size_t bytes() const { return code_.size() * 4; }
   // kInvalid when a label was never bound or an operand does not fit.
   Result<std::vector<std::uint32_t>> Finish();
@@ -55,7 +72,8 @@ class Assembler {
   void EmitTo(std::uint32_t word, Label label, Field field);
 
   std::vector<std::uint32_t> code_;
-  std::vector<std::int64_t> labels_;  // instruction index, -1 while unbound
+  static constexpr std::int64_t kUnbound = INT64_MIN;
+  std::vector<std::int64_t> labels_;  // instruction index
   std::vector<Fixup> fixups_;
   bool fits_ = true;
 };
@@ -64,7 +82,11 @@ class Assembler {
 Result<std::uint32_t> EncodeBranch(std::int64_t distance);
 
 inline constexpr std::uint32_t kNop = 0xd503201f;
-// mov x9, x30: what stands before the patchable nop in a kernel built for function tracing.
-inline constexpr std::uint32_t kSaveLinkRegister = 0xaa1e03e9;
+// What a function may begin with before it makes its stack frame: landing pads, the signing of the
+// return address, and the tracing hook (mov x9, x30; nop).
+bool IsBeforeFrame(std::uint32_t word);
+// Makes a stack frame, and does the same wherever it stands: sub sp, sp, #n; stp x29, x30, [sp,
+// #-n]!
+bool MakesFrame(std::uint32_t word);
 
 }  // namespace seaward::lab

@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/lab/poison/trampoline.h"
-
 namespace seaward::lab {
 namespace {
 
@@ -16,7 +14,10 @@ TEST(Assembler, EncodesEveryInstructionItKnows) {
   a.MoveImmediate(Reg::kX10, 0x1a8);
   a.LoadIndexed(Reg::kX11, Reg::kX0, Reg::kX10);
   a.StoreIndexed(Reg::kZero, Reg::kX0, Reg::kX10);
-  a.LoadAndAdvance(Reg::kX13, Reg::kX12);
+  a.LoadAndAdvance(Reg::kX13, Reg::kX12, 8);
+  a.LoadNear(Reg::kX16, Reg::kX13, -16);
+  a.ReadSystem(Reg::kX9, SystemReg::kHpfarEl2);
+  a.ReadSystem(Reg::kX12, SystemReg::kVttbrEl2);
   a.ExtractBits(Reg::kX11, Reg::kX11, 4, 40);
   a.InsertBits(Reg::kX15, Reg::kZero, 14, 11);
   a.InsertBits(Reg::kX15, Reg::kX13, 0, 6);
@@ -27,6 +28,9 @@ TEST(Assembler, EncodesEveryInstructionItKnows) {
                                               0xf86a680b,    // ldr  x11, [x0, x10]
                                               0xf82a681f,    // str  xzr, [x0, x10]
                                               0xf840858d,    // ldr  x13, [x12], #8
+                                              0xf85f01b0,    // ldur x16, [x13, #-16]
+                                              0xd53c6089,    // mrs  x9, hpfar_el2
+                                              0xd53c210c,    // mrs  x12, vttbr_el2
                                               0xd344ad6b,    // ubfx x11, x11, #4, #40
                                               0xb3722bef,    // bfi  x15, xzr, #14, #11
                                               0xb34015af,    // bfxil x15, x13, #0, #6
@@ -65,23 +69,14 @@ TEST(Assembler, RefusesWhatDoesNotFit) {
   EXPECT_EQ(EncodeBranch(-4).value(), 0x17ffffffu);
 }
 
-TEST(Trampoline, EndsWithTheBranchBackAndAnAlignedList) {
-  const HostPhysAddr at{0x4131f000};
-  const HostPhysAddr resume{0x40291370};
-  const auto built = BuildTrampoline({0x9f8, 0xa08}, at, resume);
-  ASSERT_TRUE(built);
-  EXPECT_EQ(built->list_offset, built->code.size() * 4);
-  EXPECT_EQ((at.value + built->list_offset) % 8, 0u);
-  EXPECT_EQ(built->code.front(), 0xd281410au);  // mov x10, #0xa08
-  std::size_t last = built->code.size() - 1;
-  if (built->code[last] == kNop) --last;
-  const auto here = static_cast<std::int64_t>(at.value + last * 4);
-  EXPECT_EQ(built->code[last],
-            EncodeBranch(static_cast<std::int64_t>(resume.value) - here).value());
-}
-
-TEST(Trampoline, RefusesOffsetsBeyondOneInstruction) {
-  EXPECT_FALSE(BuildTrampoline({0x10000, 0}, {0x41000000}, {0x40000000}));
+TEST(Assembler, KnowsWhatAFunctionBeginsWith) {
+  for (std::uint32_t word : {0xd503233fu, 0xd503245fu, 0xaa1e03e9u, kNop})  // paciasp, bti c, ...
+    EXPECT_TRUE(IsBeforeFrame(word)) << word;
+  EXPECT_TRUE(MakesFrame(0xd100c3ff));   // sub sp, sp, #0x30
+  EXPECT_TRUE(MakesFrame(0xa9be7bfd));   // stp x29, x30, [sp, #-32]!
+  EXPECT_FALSE(MakesFrame(0xa9be7bfc));  // stp x28, x30, [sp, #-32]!
+  EXPECT_FALSE(MakesFrame(0x14000010));  // b: somebody's patch
+  EXPECT_FALSE(IsBeforeFrame(0x14000010));
 }
 
 }  // namespace

@@ -6,8 +6,13 @@
 namespace seaward::lab {
 namespace {
 
-constexpr std::array<std::string_view, 5> kNeeded = {"_text", "_stext", "_etext", "__init_begin",
-                                                     "kvm_handle_guest_abort"};
+constexpr std::array<std::string_view, 7> kNeeded = {"_text",
+                                                     "_stext",
+                                                     "_etext",
+                                                     "__init_begin",
+                                                     "high_memory",
+                                                     "kvm_hyp_handle_dabt_low",
+                                                     "kvm_hyp_handle_memory_fault"};
 // Present exactly in kernels that know KVM_CAP_ARM_SEA_TO_USER.
 constexpr std::string_view kSeaHandler = "kvm_handle_guest_sea";
 

@@ -2,6 +2,7 @@
 // in physical memory from its own /proc/iomem. Pure text in, numbers out.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -28,7 +29,13 @@ class KernelPlace {
   // root); "no capability" when the kernel cannot hand external aborts to user space at all.
   static Result<KernelPlace> Parse(std::string_view kallsyms, std::string_view iomem);
 
-  HostPhysAddr abort_handler() const { return Physical(symbols_.at("kvm_handle_guest_abort")); }
+  // What the world switch (VHE) calls for a guest's data aborts and instruction aborts.
+  std::array<HostPhysAddr, 2> abort_handlers() const {
+    return {Physical(symbols_.at("kvm_hyp_handle_dabt_low")),
+            Physical(symbols_.at("kvm_hyp_handle_memory_fault"))};
+  }
+  // The variable that holds where the kernel sees the end of RAM.
+  HostPhysAddr high_memory() const { return Physical(symbols_.at("high_memory")); }
   HostPhysAddr end_of_text() const { return Physical(symbols_.at("_etext")); }
   // Where the kernel itself sees a place of its image.
   KernelVirtAddr Virtual(HostPhysAddr a) const {

@@ -1,12 +1,18 @@
 // seaward-poison: makes guest pages bad inside a running emulated Arm host, one line per order.
 //
-//   poison GPA BACKING   every access to the guest page GPA aborts; BACKING: its page in the host
-//   heal GPA             accesses work again
-//   list                 the bad pages
-//   quit                 as end of input or SIGINT, SIGTERM, SIGHUP: put everything back, leave
+//   poison GPA BACKING [KIND]  every access to the guest page GPA aborts; BACKING: its page in the
+//                              host; KIND: poison_kind.h
+//   heal GPA                   accesses work again
+//   list                       the bad pages, and those lifted because the VMM has other backing
+//   now tables GPA BACKING         the guest's translation tables on the way to GPA, a process's
+//   page:
+//                              LEVEL:GPA:BACKING, last level first
+//   quit                       as end of input or SIGINT, SIGTERM, SIGHUP: put everything back,
+//   leave
 //
-// Each order is answered by one line, "ok ..." or "error ...". Exit status: 0 everything was put
-// back; 1 it was not; 2 usage, a missing precondition, or a refused order (it says which).
+// Each order is answered by one line, "ok ..." or "error ...", which ends with the method in use.
+// Exit status: 0 everything was put back; 1 it was not; 2 usage, a missing precondition, or a
+// refused order (it says which).
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
@@ -21,10 +27,14 @@
 
 #include "base/file_io.h"
 #include "tests/lab/poison/btf.h"
-#include "tests/lab/poison/poisoner.h"
+#include "tests/lab/poison/orders.h"
 
 namespace seaward::lab {
 namespace {
+
+// Between two looks whether bad pages have got other backing, milliseconds. The trampoline does not
+// wait for it; it only keeps the list short.
+constexpr int kLook = 200;
 
 struct Options {
   std::string image, kallsyms, iomem, ram, gdb;
@@ -45,9 +55,7 @@ Result<VcpuLayout> ReadLayout(const std::string& image_path) {
   using Path = std::array<std::string_view, 3>;
   auto esr = btf->Offset("kvm_vcpu", Path{"arch", "fault", "esr_el2"});
   if (!esr) return Forward(esr);
-  auto hpfar = btf->Offset("kvm_vcpu", Path{"arch", "fault", "hpfar_el2"});
-  if (!hpfar) return Forward(hpfar);
-  return VcpuLayout{*esr, *hpfar};
+  return VcpuLayout{*esr};
 }
 
 Result<Poisoner> Install(const Options& options) {
@@ -67,38 +75,18 @@ Result<Poisoner> Install(const Options& options) {
   return Poisoner::Install(options.gdb, std::move(*ram), *place, *layout);
 }
 
-Result<std::string> Obey(Poisoner& poisoner, const std::string& line) {
-  const auto first = line.find(' ');
-  const auto second = line.find(' ', first == std::string::npos ? first : first + 1);
-  const std::string verb = line.substr(0, first);
-  if (verb == "list") {
-    std::string text = "pages";
-    for (GuestPhysAddr page : poisoner.pages()) text += " " + FormatAddress(page.value);
-    return text;
-  }
-  if ((verb != "poison" && verb != "heal") || first == std::string::npos ||
-      (verb == "poison") != (second != std::string::npos))
-    return Fail(ErrorCode::kInvalid, "orders: poison GPA BACKING | heal GPA | list | quit");
-  auto page = ParseAddress(line.substr(first + 1, second - first - 1));
-  if (!page) return Forward(page);
-  if (verb == "heal") {
-    if (auto healed = poisoner.Heal({*page}); !healed) return Forward(healed);
-    return "healed " + FormatAddress(*page);
-  }
-  auto backing = ParseAddress(line.substr(second + 1));
-  if (!backing) return Forward(backing);
-  auto leaves = poisoner.Poison({*page}, {*backing});
-  if (!leaves) return Forward(leaves);
-  return fmt::format("poisoned {} leaves={}", FormatAddress(*page), leaves->size());
-}
-
 // Until quit, end of input or a signal. False when an order was refused.
 bool Serve(Poisoner& poisoner, int signals) {
   bool all_good = true;
   std::string input;
   for (;;) {
     std::array<pollfd, 2> wait = {{{STDIN_FILENO, POLLIN, 0}, {signals, POLLIN, 0}}};
-    if (::poll(wait.data(), wait.size(), -1) < 0 && errno != EINTR) return false;
+    const int ready =
+        ::poll(wait.data(), wait.size(), poisoner.pages().pages().empty() ? -1 : kLook);
+    if (ready < 0 && errno != EINTR) return false;
+    // A machine that is gone shows at the next order, or at the end.
+    if (ready == 0) (void)poisoner.pages().Check();
+    if (ready <= 0) continue;
     if (wait[1].revents != 0) return all_good;
     if (wait[0].revents == 0) continue;
     std::array<char, 4096> buffer{};
@@ -109,9 +97,9 @@ bool Serve(Poisoner& poisoner, int signals) {
       const std::string line = input.substr(0, end);
       input.erase(0, end + 1);
       if (line == "quit") return all_good;
-      auto answer = Obey(poisoner, line);
-      all_good = all_good && answer.has_value();
-      Say(answer ? "ok " + *answer : "error " + answer.error().Text());
+      const Answer answer = Obey(poisoner, line);
+      all_good = all_good && answer.good;
+      Say(answer.line);
     }
   }
 }
@@ -133,17 +121,18 @@ int Run(const Options& options) {
     Say("error " + poisoner.error().Text());
     return 2;
   }
-  Say(fmt::format("ok ready site={:#x} trampoline={:#x} method=\"{}\"", poisoner->site().value,
-                  poisoner->trampoline().value, kMethod));
+  const KernelPatch& patch = poisoner->patch();
+  Say(fmt::format("ok ready sites={:#x},{:#x} trampoline={:#x} method={}: {}", patch.site(0).value,
+                  patch.site(1).value, patch.code().value, kMethodWord, kMethod));
   const bool all_good = Serve(*poisoner, signals.get());
   auto restored = poisoner->Restore();
   if (!restored) {
     Say("error not restored: " + restored.error().Text());
     return restored.error().code == ErrorCode::kClosed ? 2 : 1;
   }
-  Say(fmt::format("ok restored descriptors={} replaced={} patch_removed={}",
+  Say(fmt::format("ok restored descriptors={} replaced={} patch_removed={} method={}",
                   restored->descriptors_restored, restored->descriptors_replaced,
-                  restored->patch_removed));
+                  !poisoner->patch().installed(), kMethodWord));
   return all_good ? 0 : 2;
 }
 

@@ -136,7 +136,8 @@ Result<Json> Commands::VictimStart(const Json& request) {
 
 Result<Json> Commands::VictimTouch(const Json& request) {
   const auto pid = request.at("pid").get<pid_t>();
-  auto touch = victims_.TouchPage(pid, request.value("index", std::uint64_t{0}), LimitOf(request));
+  auto touch = victims_.TouchPage(pid, request.value("index", std::uint64_t{0}),
+                                  request.value("access", std::string("read")), LimitOf(request));
   if (!touch) return Forward(touch);
   if (*touch != Touch::kDied) {
     return Json{{"touch", *touch == Touch::kIntact ? "intact" : "changed"}};

@@ -55,22 +55,50 @@ std::uint64_t PatternOf(std::uint64_t index) {
   return 0x5ea3a4d000000000ULL + index;
 }
 
+// The last word of each page can be called: it returns at once.
+#ifdef __aarch64__
+constexpr std::uint64_t kReturn = 0xd65f03c0d65f03c0;
+#else
+constexpr std::uint64_t kReturn = 0xc3c3c3c3c3c3c3c3;
+#endif
+
+std::uint64_t WordAt(std::uint64_t at, std::uint64_t index) {
+  return at + sizeof(kReturn) == PageSize() ? kReturn : PatternOf(index);
+}
+
+std::byte* CodeIn(std::byte* page) {
+  return page + PageSize() - sizeof(kReturn);
+}
+
 void Fill(std::byte* page, std::uint64_t index) {
-  const std::uint64_t pattern = PatternOf(index);
-  for (std::uint64_t at = 0; at < PageSize(); at += sizeof(pattern)) {
-    std::memcpy(page + at, &pattern, sizeof(pattern));
+  for (std::uint64_t at = 0; at < PageSize(); at += sizeof(std::uint64_t)) {
+    const std::uint64_t word = WordAt(at, index);
+    std::memcpy(page + at, &word, sizeof(word));
   }
+  auto* code = reinterpret_cast<char*>(CodeIn(page));
+  __builtin___clear_cache(code, code + sizeof(kReturn));
 }
 
 bool Holds(const std::byte* page, std::uint64_t index) {
-  const std::uint64_t pattern = PatternOf(index);
   bool same = true;
-  for (std::uint64_t at = 0; at < PageSize(); at += sizeof(pattern)) {
+  for (std::uint64_t at = 0; at < PageSize(); at += sizeof(std::uint64_t)) {
     std::uint64_t word = 0;
     std::memcpy(&word, page + at, sizeof(word));
-    same = same && word == pattern;
+    same = same && word == WordAt(at, index);
   }
   return same;
+}
+
+// One access of just that kind. A word other than expected is only seen by reading.
+bool TouchOnce(std::byte* page, std::uint64_t index, const std::string& access) {
+  if (access == "write") {
+    *reinterpret_cast<volatile std::uint64_t*>(page) = PatternOf(index);
+  } else if (access == "execute") {
+    reinterpret_cast<void (*)()>(CodeIn(page))();
+  } else {
+    return Holds(page, index);
+  }
+  return true;
 }
 
 // Touches fresh pages until only `leave` bytes are free; calls see(page address, frames of a step).
@@ -114,10 +142,12 @@ void Serve(int fd, std::byte* area) {
   while (true) {
     std::istringstream question(Hear(fd));
     std::string verb;
+    std::string access;
     std::uint64_t index = 0;
     if (!(question >> verb >> index)) return;
+    question >> access;
     std::byte* page = area + index * PageSize();
-    if (verb == "touch") Say(fd, Holds(page, index) ? "intact" : "changed");
+    if (verb == "touch") Say(fd, TouchOnce(page, index, access) ? "intact" : "changed");
     if (verb == "where") {
       auto frame = FrameOf(page);
       Say(fd, frame && *frame ? std::to_string(AddressOf(**frame).value) : "0");
@@ -137,6 +167,8 @@ void VictimBody(int fd, const std::string& argument) {
   std::byte* area =
       at == 0 ? MapAnonymous(pages * PageSize()) : FindPageAt(GuestPhysAddr{at}, leave);
   if (area == nullptr) return Say(fd, "none");
+  // Before the pages can be bad: the kernel may clean caches over what becomes executable.
+  ::mprotect(area, pages * PageSize(), PROT_READ | PROT_WRITE | PROT_EXEC);
   std::string where;
   for (std::uint64_t index = 0; index < pages; ++index) {
     std::byte* page = area + index * PageSize();
@@ -197,8 +229,11 @@ Result<std::string> Victims::Ask(pid_t pid, const std::string& question,
   return ReceiveFrom(at->second, limit);
 }
 
-Result<Touch> Victims::TouchPage(pid_t pid, std::uint64_t index, std::chrono::milliseconds limit) {
-  auto answer = Ask(pid, "touch " + std::to_string(index), limit);
+Result<Touch> Victims::TouchPage(pid_t pid, std::uint64_t index, const std::string& access,
+                                 std::chrono::milliseconds limit) {
+  if (access != "read" && access != "write" && access != "execute")
+    return Fail(ErrorCode::kInvalid, "access: read | write | execute");
+  auto answer = Ask(pid, "touch " + std::to_string(index) + " " + access, limit);
   if (!answer && answer.error().code == ErrorCode::kClosed) return Touch::kDied;
   if (!answer) return Forward(answer);
   return *answer == "intact" ? Touch::kIntact : Touch::kChanged;

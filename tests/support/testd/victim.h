@@ -6,6 +6,7 @@
 #include <chrono>
 #include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/units.h"
@@ -34,8 +35,10 @@ class Victims {
   };
   // kNotFound: the frame of `plan.at` was not handed out although memory was searched.
   Result<Started> Start(const VictimPlan& plan, std::chrono::milliseconds limit);
-  // The victim reads page `index` once.
-  Result<Touch> TouchPage(pid_t pid, std::uint64_t index, std::chrono::milliseconds limit);
+  // The victim touches page `index` once: "read" looks at all of it, "write" writes one word, as it
+  // was, "execute" calls a function in it. kInvalid for another word.
+  Result<Touch> TouchPage(pid_t pid, std::uint64_t index, const std::string& access,
+                          std::chrono::milliseconds limit);
   // The victim reads page `index` again and again, for ever, and answers no more.
   Status KeepTouching(pid_t pid, std::uint64_t index);
   // Where page `index` is now (it may have been migrated).
