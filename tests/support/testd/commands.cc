@@ -123,6 +123,7 @@ Result<Json> Commands::AgentStart(const Json&) {
 Result<Json> Commands::VictimStart(const Json& request) {
   VictimPlan plan;
   plan.pages = request.value("pages", std::uint64_t{1});
+  plan.reports_fault = request.value("report_fault", false);
   plan.leave_bytes = request.value("leave_bytes", std::uint64_t{32} << 20);
   if (request.contains("at")) {
     auto at = AddressField(request, "at");
@@ -139,14 +140,17 @@ Result<Json> Commands::VictimTouch(const Json& request) {
   auto touch = victims_.TouchPage(pid, request.value("index", std::uint64_t{0}),
                                   request.value("access", std::string("read")), LimitOf(request));
   if (!touch) return Forward(touch);
-  if (*touch != Touch::kDied) {
-    return Json{{"touch", *touch == Touch::kIntact ? "intact" : "changed"}};
+  if (touch->touch != Touch::kDied) {
+    return Json{{"touch", touch->touch == Touch::kIntact ? "intact" : "changed"}};
   }
   auto status = WaitFor(pid, LimitOf(request));
   if (!status) return Forward(status);
   victims_.Forget(pid);
   Json reply = StatusJson(*status);
   reply["touch"] = "died";
+  if (touch->fault)
+    reply["fault"] = {{"esr", FormatAddress(touch->fault->esr)},
+                      {"address", FormatAddress(touch->fault->address)}};
   return reply;
 }
 

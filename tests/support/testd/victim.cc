@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "base/file_io.h"
+#include "tests/support/testd/fault_report.h"
 #include "tests/support/testd/frames.h"
 
 namespace seaward::testd {
@@ -163,7 +164,9 @@ void VictimBody(int fd, const std::string& argument) {
   std::uint64_t pages = 0;
   std::uint64_t at = 0;
   std::uint64_t leave = 0;
-  std::istringstream(argument) >> pages >> at >> leave;
+  bool reports_fault = false;
+  std::istringstream(argument) >> pages >> at >> leave >> reports_fault;
+  if (reports_fault) ReportFaultTo(fd);
   std::byte* area =
       at == 0 ? MapAnonymous(pages * PageSize()) : FindPageAt(GuestPhysAddr{at}, leave);
   if (area == nullptr) return Say(fd, "none");
@@ -203,9 +206,9 @@ void HogBody(int fd, const std::string& argument) {
 }  // namespace
 
 Result<Victims::Started> Victims::Start(const VictimPlan& plan, std::chrono::milliseconds limit) {
-  const std::string argument = std::to_string(plan.pages) + " " +
-                               std::to_string(plan.at.value_or(GuestPhysAddr{}).value) + " " +
-                               std::to_string(plan.leave_bytes);
+  const std::string argument =
+      std::to_string(plan.pages) + " " + std::to_string(plan.at.value_or(GuestPhysAddr{}).value) +
+      " " + std::to_string(plan.leave_bytes) + " " + std::to_string(plan.reports_fault ? 1 : 0);
   auto worker = StartWorker(VictimBody, argument);
   if (!worker) return Forward(worker);
   auto answer = ReceiveFrom(*worker, limit);
@@ -229,14 +232,15 @@ Result<std::string> Victims::Ask(pid_t pid, const std::string& question,
   return ReceiveFrom(at->second, limit);
 }
 
-Result<Touch> Victims::TouchPage(pid_t pid, std::uint64_t index, const std::string& access,
-                                 std::chrono::milliseconds limit) {
+Result<TouchReport> Victims::TouchPage(pid_t pid, std::uint64_t index, const std::string& access,
+                                       std::chrono::milliseconds limit) {
   if (access != "read" && access != "write" && access != "execute")
     return Fail(ErrorCode::kInvalid, "access: read | write | execute");
   auto answer = Ask(pid, "touch " + std::to_string(index) + " " + access, limit);
-  if (!answer && answer.error().code == ErrorCode::kClosed) return Touch::kDied;
+  if (!answer && answer.error().code == ErrorCode::kClosed) return TouchReport{Touch::kDied};
   if (!answer) return Forward(answer);
-  return *answer == "intact" ? Touch::kIntact : Touch::kChanged;
+  if (auto fault = ReadFault(*answer)) return TouchReport{Touch::kDied, fault};
+  return TouchReport{*answer == "intact" ? Touch::kIntact : Touch::kChanged};
 }
 
 Status Victims::KeepTouching(pid_t pid, std::uint64_t index) {

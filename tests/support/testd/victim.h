@@ -18,6 +18,13 @@ struct VictimPlan {
   std::uint64_t pages = 1;          // anonymous pages to map and fill with a pattern
   std::optional<GuestPhysAddr> at;  // hold exactly this frame (pages = 1), however it is got
   std::uint64_t leave_bytes = 0;    // with `at`: memory to leave untouched while searching
+  bool reports_fault = false;       // it tells how it felt SIGBUS before it dies of it
+};
+
+// What the kernel tells a process with SIGBUS.
+struct Fault {
+  std::uint64_t esr = 0;      // 0 when the kernel told none
+  std::uint64_t address = 0;  // si_addr
 };
 
 // What a touch showed.
@@ -25,6 +32,10 @@ enum class Touch {
   kIntact,   // the pattern is there
   kChanged,  // other bytes are there
   kDied,     // the process is gone; ask WaitFor how
+};
+struct TouchReport {
+  Touch touch = Touch::kIntact;
+  std::optional<Fault> fault = {};  // with kDied, of a victim that reports it
 };
 
 class Victims {
@@ -37,8 +48,8 @@ class Victims {
   Result<Started> Start(const VictimPlan& plan, std::chrono::milliseconds limit);
   // The victim touches page `index` once: "read" looks at all of it, "write" writes one word, as it
   // was, "execute" calls a function in it. kInvalid for another word.
-  Result<Touch> TouchPage(pid_t pid, std::uint64_t index, const std::string& access,
-                          std::chrono::milliseconds limit);
+  Result<TouchReport> TouchPage(pid_t pid, std::uint64_t index, const std::string& access,
+                                std::chrono::milliseconds limit);
   // The victim reads page `index` again and again, for ever, and answers no more.
   Status KeepTouching(pid_t pid, std::uint64_t index);
   // Where page `index` is now (it may have been migrated).

@@ -1,0 +1,251 @@
+// Every kind of external abort that seaward-poison makes, on real exits of a stock kernel: what the
+// exit carried, what the guest's kernel told its process, what became of both. Each case leaves its
+// row in build/lab/exits.json.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+
+#include "tests/lab/story/exit_watch.h"
+#include "tests/lab/story/scenes.h"
+#include "tests/support/test_images.h"
+#include "tests/support/wait_until.h"
+
+namespace seaward::lab {
+namespace {
+
+constexpr std::chrono::seconds kQuestion{60};
+// The abort needs a fresh look at the tables, which the emulation keeps for a while.
+constexpr std::chrono::seconds kUntilAbort{120};
+// A guest whose kernel has just died does not answer; its console tells.
+constexpr std::chrono::seconds kUntilSilent{10};
+
+constexpr std::uint64_t kGpaValid = 1;
+
+struct VictimPage {
+  pid_t pid = 0;
+  GuestPhysAddr page;
+  HostPhysAddr backing;
+};
+
+class ExitKindsTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    const std::string work = std::string(SEAWARD_SOURCE_DIR) + "/build/lab";
+    auto started = Lab::Start(work, std::random_device{}(), stdout);
+    if (!started) {
+      error_ = new Error(started.error());
+      return;
+    }
+    lab_ = started->release();
+    guest_ = lab_->TakeGuarded().release();
+  }
+  static void TearDownTestSuite() {
+    delete guest_;
+    delete lab_;
+    delete error_;
+    lab_ = nullptr;
+  }
+  void SetUp() override {
+    ASSERT_NE(lab_, nullptr) << error_->Text();
+    lab_->narrator().Chapter(::testing::UnitTest::GetInstance()->current_test_info()->name());
+  }
+
+  // A process in the guest with one page, and the host page behind it.
+  VictimPage StartVictim(NestedGuest& guest) {
+    VictimPage victim;
+    auto started = guest.Ask("victim_start", {{"report_fault", true}}, kQuestion);
+    EXPECT_TRUE(started) << started.error().Text();
+    if (!started) return victim;
+    victim.pid = started->at("pid").get<pid_t>();
+    victim.page = {*ParseAddress(started->at("pages").at(0).get<std::string>())};
+    auto backing = guest.BackingOf(victim.page);
+    EXPECT_TRUE(backing && *backing);
+    if (backing && *backing) victim.backing = **backing;
+    return victim;
+  }
+  // The reply that says how the process died; empty when it still lives, or the guest is silent.
+  static Json TouchUntilDead(NestedGuest& guest, const VictimPage& victim,
+                             const std::string& access) {
+    Json last = Json::object();
+    testing::WaitUntil(
+        [&] {
+          auto touch =
+              guest.Ask("victim_touch", {{"pid", victim.pid}, {"access", access}}, kUntilSilent);
+          if (touch && touch->value("touch", "") == "died") last = *touch;
+          return !touch || !last.empty();
+        },
+        kUntilAbort);
+    return last;
+  }
+  static void Keep(const ExitRow& row) {
+    const auto kept = MergeExitRow(lab_->host().WorkPath(kExitRows), row);
+    EXPECT_TRUE(kept) << kept.error().Text();
+    lab_->narrator().Say(ToJson(row).dump());
+  }
+  // A process touches its bad page; the row of what came of it.
+  ExitRow Consume(const std::string& name, const PoisonKind& kind, const std::string& access) {
+    ExitRow row{.kind = name};
+    auto watch = ExitWatch::Begin(*lab_, "guarded");
+    EXPECT_TRUE(watch) << watch.error().Text();
+    const VictimPage victim = StartVictim(*guest_);
+    const auto bad = lab_->poison().Poison(victim.page, victim.backing, kind);
+    EXPECT_TRUE(bad) << bad.error().Text();
+    if (!watch || !bad) return row;
+    const Json end = TouchUntilDead(*guest_, victim, access);
+    EXPECT_EQ(end.value("signal", 0), SIGBUS);
+    if (!kind.without_address) {
+      EXPECT_TRUE(watch->WaitVerdict(victim.page));
+    }
+    auto seen = watch->Row(name);
+    EXPECT_TRUE(seen) << seen.error().Text();
+    if (seen) row = *seen;
+    if (end.contains("fault")) {
+      row.guest_esr = *ParseAddress(end["fault"]["esr"].get<std::string>());
+      row.guest_far = *ParseAddress(end["fault"]["address"].get<std::string>());
+    }
+    row.outcome = fmt::format("signal_{}", end.value("signal", 0));
+    EXPECT_TRUE(lab_->poison().Heal(victim.page));
+    Keep(row);
+    page_ = victim.page;
+    return row;
+  }
+  void ExpectLocated(const ExitRow& row) const {
+    EXPECT_EQ(row.flags, kGpaValid);
+    EXPECT_EQ(row.gpa, page_.value);
+    EXPECT_EQ(row.located_by, "gpa");
+    EXPECT_EQ(row.guest_far, row.gva);
+    EXPECT_EQ(row.verdict, "retired");
+    EXPECT_EQ(row.exits_observed, 1u);
+  }
+
+  static Lab* lab_;
+  static Error* error_;
+  static NestedGuest* guest_;
+  GuestPhysAddr page_;
+};
+Lab* ExitKindsTest::lab_ = nullptr;
+Error* ExitKindsTest::error_ = nullptr;
+NestedGuest* ExitKindsTest::guest_ = nullptr;
+
+TEST_F(ExitKindsTest, ADataReadIsLocated) {
+  const ExitRow row = Consume("data_read", {}, "read");
+  EXPECT_EQ(row.esr, 0x92000010u);
+  ExpectLocated(row);
+}
+
+TEST_F(ExitKindsTest, ADataWriteKeepsItsDirection) {
+  const ExitRow row = Consume("data_write", {}, "write");
+  EXPECT_EQ(row.esr, 0x92000050u);
+  ExpectLocated(row);
+}
+
+TEST_F(ExitKindsTest, AnInstructionFetchIsAnInstructionAbort) {
+  const ExitRow row = Consume("instruction_fetch", {}, "execute");
+  EXPECT_EQ(row.esr, 0x82000010u);
+  ExpectLocated(row);
+}
+
+TEST_F(ExitKindsTest, AnUncontainableErrorSaysSo) {
+  const ExitRow row = Consume("uncontainable", {.uncontainable = true}, "read");
+  EXPECT_EQ(row.esr, 0x92001010u);
+  EXPECT_EQ(row.flags, kGpaValid);
+}
+
+TEST_F(ExitKindsTest, WithoutAnAddressTheExitHasNone) {
+  const ExitRow row = Consume("fnv", {.without_address = true}, "read");
+  EXPECT_EQ(row.esr, 0x92000410u);
+  EXPECT_EQ(row.flags, 0u);
+  EXPECT_EQ(row.gva, 0u);
+  EXPECT_EQ(row.gpa, 0u);
+  EXPECT_EQ(row.located_by, "none");
+}
+
+TEST_F(ExitKindsTest, FreshBackingIsSoundFromTheFirstAccessOn) {
+  auto watch = ExitWatch::Begin(*lab_, "guarded");
+  ASSERT_TRUE(watch);
+  const VictimPage victim = StartVictim(*guest_);
+  ASSERT_TRUE(lab_->poison().Poison(victim.page, victim.backing));
+  auto listed = lab_->poison().List();
+  ASSERT_TRUE(listed);
+  EXPECT_EQ(listed->bad, std::vector{victim.page});
+  // The host's kernel moves the page's content to another host page.
+  auto moved =
+      lab_->host().Shell(fmt::format("echo {:#x} > /sys/devices/system/memory/soft_offline_page",
+                                     victim.backing.value),
+                         kQuestion);
+  ASSERT_TRUE(moved) << moved.error().Text();
+  const auto now = guest_->BackingOf(victim.page);
+  ASSERT_TRUE(now);
+  EXPECT_NE(*now, std::optional(victim.backing));
+  auto touch = guest_->Ask("victim_touch", {{"pid", victim.pid}}, kQuestion);
+  ASSERT_TRUE(touch) << touch.error().Text();
+  EXPECT_EQ(touch->value("touch", ""), "intact");
+  EXPECT_TRUE(watch->Aborts().empty());
+  listed = lab_->poison().List();
+  ASSERT_TRUE(listed);
+  EXPECT_TRUE(listed->bad.empty());
+  EXPECT_EQ(listed->lifted, std::vector{victim.page});
+  EXPECT_TRUE(lab_->poison().Heal(victim.page));
+}
+
+TEST_F(ExitKindsTest, AnUnmappedPageAndAGuestThatIsGoneAreToldApart) {
+  const VictimPage victim = StartVictim(*guest_);
+  const auto unmapped = lab_->poison().Poison({victim.page.value ^ 0x1000}, victim.backing);
+  ASSERT_FALSE(unmapped);
+  EXPECT_NE(unmapped.error().Text().find("unmapped page"), std::string::npos);
+  const auto gone = lab_->poison().Poison(victim.page, {0x40000000});
+  ASSERT_FALSE(gone);
+  EXPECT_NE(gone.error().Text().find("guest gone"), std::string::npos) << gone.error().Text();
+}
+
+// The guest's kernel reads its own tables, too, when the process ends: it dies of them. So each
+// level has a boot of its own, and these cases come last.
+TEST_F(ExitKindsTest, AWalkAbortsAtTheLevelOfTheBadTable) {
+  std::size_t levels = 4;
+  for (std::size_t i = 0; i < levels; ++i) {
+    auto watch = ExitWatch::Begin(*lab_, "guarded");
+    ASSERT_TRUE(watch) << watch.error().Text();
+    const VictimPage victim = StartVictim(*guest_);
+    auto tables = lab_->poison().TablesOf(victim.page, victim.backing);
+    ASSERT_TRUE(tables) << tables.error().Text();
+    levels = tables->size();
+    ASSERT_LT(i, levels);
+    const GuestTable& table = (*tables)[i];
+    const std::size_t console = lab_->ConsoleSize();
+    const auto bad = lab_->poison().Poison(table.page, table.backing, {.table_level = table.level});
+    ASSERT_TRUE(bad) << bad.error().Text();
+    const Json end = TouchUntilDead(*guest_, victim, "read");
+    ASSERT_TRUE(testing::WaitUntil([&] { return !watch->Aborts().empty(); }, kQuestion));
+    auto row = watch->Row(fmt::format("table_walk_level_{}", table.level));
+    ASSERT_TRUE(row) << row.error().Text();
+    testing::WaitUntil([&] { return lab_->Console(console).panics > 0; }, kUntilSilent);
+    row->outcome = lab_->Console(console).panics > 0
+                       ? "panic"
+                       : fmt::format("signal_{}", end.value("signal", 0));
+    Keep(*row);
+    EXPECT_EQ(row->esr & 0x3f, 0x14u + static_cast<unsigned>(table.level));
+    EXPECT_EQ(row->flags, 0u);
+    ASSERT_TRUE(lab_->poison().Heal(table.page));
+    ASSERT_TRUE(guest_->Reset());
+    const auto up = guest_->WaitUp(kGuestUp);
+    ASSERT_TRUE(up) << up.error().Text();
+  }
+}
+
+}  // namespace
+}  // namespace seaward::lab
+
+int main(int argc, char** argv) {
+  // The one permitted skip, in the words of the package tool.
+  const auto images = seaward::testing::FindGuestImages();
+  if (!images && images.error().code == seaward::ErrorCode::kUnsupported) {
+    std::printf("SEAWARD-SKIP: %s\n", images.error().Text().c_str());
+    return 0;
+  }
+  ::testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,103 @@
+#include "tests/lab/story/exit_watch.h"
+
+#include <fmt/format.h>
+
+#include "tests/support/wait_until.h"
+
+namespace seaward::lab {
+namespace {
+
+constexpr std::chrono::seconds kQuestion{60};
+// From the exit to the ledger, and from the ledger to the verdict: milliseconds on hardware.
+constexpr std::chrono::seconds kUntilNoted{120};
+
+std::uint64_t Number(const Json& object, const char* key) {
+  const auto value = ParseAddress(object.value(key, "0x0"));
+  return value ? *value : 0;
+}
+
+}  // namespace
+
+Result<ExitWatch> ExitWatch::Begin(Lab& lab, const std::string& vm) {
+  ExitWatch watch(lab, vm);
+  auto last = watch.Ctl("events --json --limit 1 --vm " + vm);
+  if (!last) return Forward(last);
+  for (const Json& event : last->at("events")) watch.last_event_ = event.at("id");
+  watch.aborts_before_ = lab.Trace().aborts.size();
+  return watch;
+}
+
+Result<Json> ExitWatch::Ctl(const std::string& words) {
+  auto text = lab_->host().Shell("/seaward/bin/seawardctl " + words, kQuestion);
+  if (!text) return Forward(text);
+  Json answer = Json::parse(*text, nullptr, false);
+  if (!answer.is_object()) return Fail(ErrorCode::kCorrupt, "seawardctl says " + *text);
+  lab_->transcript().Add("seawardctl", {{"words", words}, {"answer", answer}});
+  return answer;
+}
+
+std::vector<ObservedAbort> ExitWatch::Aborts() const {
+  auto aborts = lab_->Trace().aborts;
+  aborts.erase(aborts.begin(), aborts.begin() + static_cast<std::ptrdiff_t>(
+                                                    std::min(aborts.size(), aborts_before_)));
+  return aborts;
+}
+
+Result<Json> ExitWatch::PageOf(const std::string& gpa) {
+  auto status = Ctl("status --json --vm " + vm_);
+  if (!status) return Forward(status);
+  for (const Json& vm : status->at("vms"))
+    for (const Json& page : vm.at("pages"))
+      if (page.at("gpa") == gpa) return page;
+  return Json();
+}
+
+// The interposer's own word about the last exit, out of the log that libvirt keeps of the VMM.
+std::string ExitWatch::LastInjection() {
+  auto word = lab_->host().Shell(
+      fmt::format("grep -o 'injection=[a-z_]*' /run/lv/cache/libvirt/qemu/log/{}.log | tail -n 1",
+                  vm_),
+      kQuestion);
+  if (!word) return "";
+  const auto end = word->find_last_not_of('\n') + 1;
+  return word->substr(std::min(word->find('=') + 1, end), end - word->find('=') - 1);
+}
+
+Result<ExitRow> ExitWatch::Row(const std::string& kind) {
+  Json event;
+  const auto noted = [&] {
+    auto events = Ctl(fmt::format("events --json --after {} --vm {}", last_event_, vm_));
+    if (!events || events->at("events").empty()) return false;
+    event = events->at("events").front();
+    return true;
+  };
+  if (!testing::WaitUntil(noted, kUntilNoted))
+    return Fail(ErrorCode::kTimeout, "the notifier has noted no exit");
+  ExitRow row{.kind = kind,
+              .flags = Number(event, "flags"),
+              .esr = Number(event, "esr"),
+              .gva = Number(event, "raw_gva"),
+              .gpa = Number(event, "raw_gpa"),
+              .located_by = event.value("located_by", ""),
+              .injection = LastInjection(),
+              .exits_observed = Aborts().size()};
+  if (!event.at("gpa").is_string()) return row;
+  auto page = PageOf(event.at("gpa"));
+  if (!page) return Forward(page);
+  if (!page->is_object()) return row;
+  if (page->at("outcome").is_string()) row.verdict = page->at("outcome").get<std::string>();
+  row.host_retired = page->at("host_retired").get<std::string>();
+  if (page->at("exposure_us").is_number()) row.exposure_us = page->at("exposure_us").get<double>();
+  return row;
+}
+
+Status ExitWatch::WaitVerdict(GuestPhysAddr page) {
+  const auto said = [&] {
+    auto now = PageOf(FormatAddress(page.value));
+    return now && now->is_object() && now->at("outcome").is_string();
+  };
+  if (testing::WaitUntil(said, kUntilNoted)) return {};
+  return Fail(ErrorCode::kTimeout, "no verdict about " + FormatAddress(page.value));
+}
+
+}  // namespace seaward::lab
