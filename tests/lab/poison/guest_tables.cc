@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <optional>
-
 #include "tests/lab/poison/host_tables.h"
 
 namespace seaward::lab {
@@ -35,17 +32,40 @@ void Collect(const MachineRam& ram, HostPhysAddr table, unsigned shift, std::uin
   }
 }
 
-// The guest page that holds a word for which `wanted` holds.
+// The guest pages that hold a word for which `wanted` holds.
 template <class Wanted>
-std::optional<MappedPage> FindHolder(const MachineRam& ram, const std::vector<MappedPage>& pages,
-                                     Wanted wanted) {
+std::vector<MappedPage> FindHolders(const MachineRam& ram, const std::vector<MappedPage>& pages,
+                                    Wanted wanted) {
+  std::vector<MappedPage> holders;
   for (const MappedPage& candidate : pages) {
     for (std::size_t i = 0; i < kEntries; ++i) {
       const auto word = ram.Load({candidate.backing.value + i * 8});
-      if (word && wanted(*word)) return candidate;
+      if (!word || !wanted(*word)) continue;
+      holders.push_back(candidate);
+      break;
     }
   }
-  return std::nullopt;
+  return holders;
+}
+
+// The longest way up from one of `holders`, tables of `level`: what a boot before a reset left in
+// memory looks like a table, too, but seldom like all of them.
+std::vector<GuestTable> LongestWay(const MachineRam& ram, const std::vector<MappedPage>& pages,
+                                   const std::vector<MappedPage>& holders, int level) {
+  // What points to a table is neither shareable nor a page of a user: bits 9:2 are 0.
+  constexpr std::uint64_t kTableMask = 0x3ff, kTable = 3;
+  constexpr int kHighestLevel = -1;
+  std::vector<GuestTable> longest;
+  if (level < kHighestLevel) return longest;
+  for (const MappedPage& holder : holders) {
+    const auto parents = FindHolders(ram, pages, [&](std::uint64_t word) {
+      return (word & kTableMask) == kTable && (word & kOutputAddress) == holder.page.value;
+    });
+    auto way = LongestWay(ram, pages, parents, level - 1);
+    way.insert(way.begin(), {level, holder.page, holder.backing});
+    if (way.size() > longest.size()) longest = std::move(way);
+  }
+  return longest;
 }
 
 }  // namespace
@@ -57,20 +77,11 @@ Result<std::vector<GuestTable>> FindGuestTables(const MachineRam& ram, GuestPhys
   std::vector<MappedPage> pages;
   for (const StageTwoLeaf& leaf : *leaves) Collect(ram, leaf.root, leaf.root_shift, 0, pages);
 
-  // Linux: page, user, shareable, accessed, nG. What points to a table has neither of the last
-  // three.
-  constexpr std::uint64_t kUserLeaf = 0xf43, kTableMask = 0x3ff, kTable = 3;
-  constexpr int kHighestLevel = -1;
-  std::vector<GuestTable> tables;
-  auto holder = FindHolder(ram, pages, [&](std::uint64_t word) {
+  constexpr std::uint64_t kUserLeaf = 0xf43;  // Linux: page, user, shareable, accessed, nG
+  const auto last = FindHolders(ram, pages, [&](std::uint64_t word) {
     return (word & kUserLeaf) == kUserLeaf && (word & kOutputAddress) == page.value;
   });
-  for (int level = 3; holder && level >= kHighestLevel; --level) {
-    tables.push_back({level, holder->page, holder->backing});
-    holder = FindHolder(ram, pages, [child = holder->page](std::uint64_t word) {
-      return (word & kTableMask) == kTable && (word & kOutputAddress) == child.value;
-    });
-  }
+  auto tables = LongestWay(ram, pages, last, 3);
   if (tables.empty())
     return Fail(ErrorCode::kNotFound,
                 fmt::format("no process in the guest has the page {:#x}", page.value));

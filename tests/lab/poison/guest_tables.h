@@ -18,7 +18,8 @@ struct GuestTable {
 };
 
 // `page`: a page of a process in the guest, with 4 KiB tables; `backing`: the host page behind it.
-// Last level first. kNotFound when no process of the guest has it; errors of host_tables.h.
+// Last level first. Sure in a guest that was not reset since its VMM started. kNotFound when no
+// process of the guest has it; errors of host_tables.h.
 Result<std::vector<GuestTable>> FindGuestTables(const MachineRam& ram, GuestPhysAddr page,
                                                 HostPhysAddr backing);
 
