@@ -32,8 +32,17 @@ struct VictimPage {
 };
 
 class ExitKindsTest : public ::testing::Test {
+ public:
+  // One emulated host for all cases, of both suites.
+  static void EndLab() {
+    delete guest_;
+    delete lab_;
+    delete error_;
+  }
+
  protected:
   static void SetUpTestSuite() {
+    if (lab_ != nullptr || error_ != nullptr) return;
     const std::string work = std::string(SEAWARD_SOURCE_DIR) + "/build/lab";
     auto started = Lab::Start(work, std::random_device{}(), stdout);
     if (!started) {
@@ -42,12 +51,6 @@ class ExitKindsTest : public ::testing::Test {
     }
     lab_ = started->release();
     guest_ = lab_->TakeGuarded().release();
-  }
-  static void TearDownTestSuite() {
-    delete guest_;
-    delete lab_;
-    delete error_;
-    lab_ = nullptr;
   }
   void SetUp() override {
     ASSERT_NE(lab_, nullptr) << error_->Text();
@@ -67,19 +70,27 @@ class ExitKindsTest : public ::testing::Test {
     if (backing && *backing) victim.backing = **backing;
     return victim;
   }
-  // The reply that says how the process died; empty when it still lives, or the guest is silent.
-  static Json TouchUntilDead(NestedGuest& guest, const VictimPage& victim,
-                             const std::string& access) {
-    Json last = Json::object();
+  // What the process felt. A guest that is silent afterwards leaves no signal.
+  struct Feeling {
+    std::optional<std::uint64_t> esr, far;
+    int signal = 0;
+  };
+  static Feeling TouchUntilDead(NestedGuest& guest, const VictimPage& victim,
+                                const std::string& access) {
+    Feeling felt;
     testing::WaitUntil(
         [&] {
           auto touch =
               guest.Ask("victim_touch", {{"pid", victim.pid}, {"access", access}}, kUntilSilent);
-          if (touch && touch->value("touch", "") == "died") last = *touch;
-          return !touch || !last.empty();
+          if (touch && touch->contains("fault")) {
+            felt.esr = *ParseAddress(touch->at("fault").at("esr").get<std::string>());
+            felt.far = *ParseAddress(touch->at("fault").at("address").get<std::string>());
+          }
+          if (touch) felt.signal = touch->value("signal", 0);
+          return !touch || touch->at("touch") == "died";
         },
         kUntilAbort);
-    return last;
+    return felt;
   }
   static void Keep(const ExitRow& row) {
     const auto kept = MergeExitRow(lab_->host().WorkPath(kExitRows), row);
@@ -95,19 +106,17 @@ class ExitKindsTest : public ::testing::Test {
     const auto bad = lab_->poison().Poison(victim.page, victim.backing, kind);
     EXPECT_TRUE(bad) << bad.error().Text();
     if (!watch || !bad) return row;
-    const Json end = TouchUntilDead(*guest_, victim, access);
-    EXPECT_EQ(end.value("signal", 0), SIGBUS);
+    const Feeling felt = TouchUntilDead(*guest_, victim, access);
+    EXPECT_EQ(felt.signal, SIGBUS);
     if (!kind.without_address) {
       EXPECT_TRUE(watch->WaitVerdict(victim.page));
     }
     auto seen = watch->Row(name);
     EXPECT_TRUE(seen) << seen.error().Text();
     if (seen) row = *seen;
-    if (end.contains("fault")) {
-      row.guest_esr = *ParseAddress(end["fault"]["esr"].get<std::string>());
-      row.guest_far = *ParseAddress(end["fault"]["address"].get<std::string>());
-    }
-    row.outcome = fmt::format("signal_{}", end.value("signal", 0));
+    row.guest_esr = felt.esr;
+    row.guest_far = felt.far;
+    row.outcome = fmt::format("signal_{}", felt.signal);
     EXPECT_TRUE(lab_->poison().Heal(victim.page));
     Keep(row);
     page_ = victim.page;
@@ -192,49 +201,80 @@ TEST_F(ExitKindsTest, FreshBackingIsSoundFromTheFirstAccessOn) {
   EXPECT_TRUE(lab_->poison().Heal(victim.page));
 }
 
-TEST_F(ExitKindsTest, AnUnmappedPageAndAGuestThatIsGoneAreToldApart) {
+TEST_F(ExitKindsTest, OtherGuestsUnmappedPagesAndGuestsThatAreGone) {
   const VictimPage victim = StartVictim(*guest_);
   const auto unmapped = lab_->poison().Poison({victim.page.value ^ 0x1000}, victim.backing);
   ASSERT_FALSE(unmapped);
   EXPECT_NE(unmapped.error().Text().find("unmapped page"), std::string::npos);
-  const auto gone = lab_->poison().Poison(victim.page, {0x40000000});
+
+  const auto other = lab_->TakeControl();
+  ASSERT_TRUE(other->Resume());
+
+  // The same address in another guest is another host page.
+  auto watch = ExitWatch::Begin(*lab_, "guarded");
+  ASSERT_TRUE(watch);
+  ASSERT_TRUE(lab_->poison().Poison(victim.page, victim.backing));
+  const Json wanted = Json::array({FormatAddress(victim.page.value)});
+  auto hog = other->Ask("hog", {{"wanted", wanted}}, kGuestWork);
+  ASSERT_TRUE(hog) << hog.error().Text();
+  EXPECT_EQ(hog->at("found"), wanted) << "the other guest never had that address: nothing shown";
+  EXPECT_TRUE(watch->Aborts().empty());
+  EXPECT_EQ(TouchUntilDead(*guest_, victim, "read").signal, SIGBUS);
+  EXPECT_TRUE(lab_->poison().Heal(victim.page));
+
+  const VictimPage theirs = StartVictim(*other);
+  ASSERT_TRUE(lab_->poison().Poison(theirs.page, theirs.backing));
+  ASSERT_TRUE(other->Destroy());
+  const auto listed = lab_->poison().List();
+  ASSERT_TRUE(listed);
+  EXPECT_EQ(listed->lifted, std::vector{theirs.page});
+  const auto gone = lab_->poison().Poison(theirs.page, theirs.backing);
   ASSERT_FALSE(gone);
   EXPECT_NE(gone.error().Text().find("guest gone"), std::string::npos) << gone.error().Text();
 }
 
 // The guest's kernel reads its own tables, too, when the process ends: it dies of them. So each
-// level has a boot of its own, and these cases come last.
-TEST_F(ExitKindsTest, AWalkAbortsAtTheLevelOfTheBadTable) {
-  std::size_t levels = 4;
-  for (std::size_t i = 0; i < levels; ++i) {
-    auto watch = ExitWatch::Begin(*lab_, "guarded");
-    ASSERT_TRUE(watch) << watch.error().Text();
-    const VictimPage victim = StartVictim(*guest_);
-    auto tables = lab_->poison().TablesOf(victim.page, victim.backing);
-    ASSERT_TRUE(tables) << tables.error().Text();
-    levels = tables->size();
-    ASSERT_LT(i, levels);
-    const GuestTable& table = (*tables)[i];
-    const std::size_t console = lab_->ConsoleSize();
-    const auto bad = lab_->poison().Poison(table.page, table.backing, {.table_level = table.level});
-    ASSERT_TRUE(bad) << bad.error().Text();
-    const Json end = TouchUntilDead(*guest_, victim, "read");
-    ASSERT_TRUE(testing::WaitUntil([&] { return !watch->Aborts().empty(); }, kQuestion));
-    auto row = watch->Row(fmt::format("table_walk_level_{}", table.level));
-    ASSERT_TRUE(row) << row.error().Text();
-    testing::WaitUntil([&] { return lab_->Console(console).panics > 0; }, kUntilSilent);
-    row->outcome = lab_->Console(console).panics > 0
-                       ? "panic"
-                       : fmt::format("signal_{}", end.value("signal", 0));
-    Keep(*row);
-    EXPECT_EQ(row->esr & 0x3f, 0x14u + static_cast<unsigned>(table.level));
-    EXPECT_EQ(row->flags, 0u);
-    ASSERT_TRUE(lab_->poison().Heal(table.page));
-    ASSERT_TRUE(guest_->Reset());
-    const auto up = guest_->WaitUp(kGuestUp);
-    ASSERT_TRUE(up) << up.error().Text();
-  }
+// level has a guest of its own.
+class TableWalkTest : public ExitKindsTest, public ::testing::WithParamInterface<int> {};
+
+TEST_P(TableWalkTest, AbortsAtTheLevelOfTheBadTable) {
+  const int level = GetParam();
+  const std::string name = fmt::format("walk{}", level);
+  auto guest = NestedGuest::Create(lab_->host(), {.name = name});
+  ASSERT_TRUE(guest) << guest.error().Text();
+  const auto up = (*guest)->WaitUp(kGuestUp);
+  ASSERT_TRUE(up) << up.error().Text();
+  auto watch = ExitWatch::Begin(*lab_, name);
+  ASSERT_TRUE(watch) << watch.error().Text();
+  const VictimPage victim = StartVictim(**guest);
+  const auto tables = lab_->poison().TablesOf(victim.page, victim.backing);
+  ASSERT_TRUE(tables) << tables.error().Text();
+  ASSERT_EQ(tables->size(), 4u);
+  const GuestTable& table = (*tables)[static_cast<std::size_t>(3 - level)];
+  ASSERT_EQ(table.level, level);
+
+  const std::size_t console = lab_->ConsoleSize();
+  const auto bad = lab_->poison().Poison(table.page, table.backing, {.table_level = level});
+  ASSERT_TRUE(bad) << bad.error().Text();
+  const Feeling felt = TouchUntilDead(**guest, victim, "read");
+  ASSERT_TRUE(testing::WaitUntil([&] { return !watch->Aborts().empty(); }, kQuestion));
+  auto row = watch->Row(fmt::format("table_walk_level_{}", level));
+  ASSERT_TRUE(row) << row.error().Text();
+  testing::WaitUntil([&] { return lab_->Console(console).panics > 0; }, kUntilSilent);
+  row->guest_esr = felt.esr;
+  row->guest_far = felt.far;
+  row->outcome =
+      lab_->Console(console).panics > 0 ? "panic" : fmt::format("signal_{}", felt.signal);
+  Keep(*row);
+  EXPECT_EQ(row->esr & 0x3f, 0x14u + static_cast<unsigned>(level));
+  EXPECT_EQ(row->flags, 0u);
+  EXPECT_EQ(row->gpa, 0u);
+  EXPECT_EQ(row->located_by, "walk");
+  EXPECT_EQ(watch->place(), table.page);
+  EXPECT_TRUE(lab_->poison().Heal(table.page));
+  EXPECT_TRUE((*guest)->Destroy());
 }
+INSTANTIATE_TEST_SUITE_P(Levels, TableWalkTest, ::testing::Values(3, 2, 1, 0));
 
 }  // namespace
 }  // namespace seaward::lab
@@ -247,5 +287,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   ::testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
+  const int result = RUN_ALL_TESTS();
+  seaward::lab::ExitKindsTest::EndLab();
+  return result;
 }

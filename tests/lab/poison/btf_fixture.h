@@ -21,8 +21,8 @@ class BtfBuilder {
   std::uint32_t Alias(std::uint32_t kind, const std::string& name, std::uint32_t of) {
     return Type(name, kind << 24, of, {});
   }
-  std::uint32_t Record(std::uint32_t kind, const std::string& name, std::vector<Member> members,
-                       bool bitfields = false) {
+  std::uint32_t Record(std::uint32_t kind, const std::string& name,
+                       const std::vector<Member>& members, bool bitfields = false) {
     std::vector<std::uint32_t> words;
     for (const Member& m : members) {
       words.push_back(Text(m.name));

@@ -126,7 +126,7 @@ class FakeMachine {
   }
   std::string Reply(const std::string& request) {
     if (request == "qfThreadInfo") return "m01";
-    if (request == "g") return std::string(33 * 16, '0');  // pc 0
+    if (request == "g") return std::string(std::size_t{33} * 16, '0');  // pc 0
     if (request[0] != 'm' && request[0] != 'M') return "OK";
     std::size_t comma = 0;
     const std::uint64_t at = std::stoull(request.substr(1), &comma, 16);

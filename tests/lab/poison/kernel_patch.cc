@@ -11,7 +11,7 @@ namespace {
 // The machine may be swamped by its own boot when the stub is asked.
 constexpr std::chrono::milliseconds kGdbPatience{10'000};
 // How far before the end of the kernel's text the padding is searched.
-constexpr std::size_t kPaddingSearch = 64 * 1024;
+constexpr std::size_t kPaddingSearch = std::size_t{64} * 1024;
 
 std::vector<std::byte> Bytes(const std::vector<std::uint32_t>& words) {
   std::vector<std::byte> bytes(words.size() * 4);

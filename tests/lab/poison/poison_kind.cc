@@ -60,8 +60,8 @@ std::string PoisonKind::Text() const {
 std::uint64_t PoisonKind::Syndromes() const {
   const std::uint64_t set = uncontainable ? kUncontainableSet : 0;
   const std::uint64_t plain = kExternalAbort | set | (without_address ? kFnv : 0);
-  const auto walk =
-      static_cast<std::uint64_t>(static_cast<int>(kExternalAbortOnWalk) + table_level);
+  const auto level = static_cast<std::uint64_t>(std::int64_t{table_level});
+  const std::uint64_t walk = kExternalAbortOnWalk + level;  // level -1 wraps to 0x13
   return plain | (walk | set) << 16;
 }
 

@@ -111,7 +111,7 @@ TEST_F(PoisonerTest, RefusesWithTheReason) {
 TEST_F(PoisonerTest, RefusesAPageOfAHugeBlock) {
   const std::uint64_t block = 0x40200000;
   machine_.Put(FakeMachine::kMiddle + 8 * (kPage >> 21 & 511),
-               block | (FakeMachine::kStageTwo & ~2));
+               block | (FakeMachine::kStageTwo & ~std::uint64_t{2}));
   machine_.Put(FakeMachine::OwnerOf(kPage), (block + 0x48000) | FakeMachine::kUser);
   const auto refused = poisoner_->pages().Poison({kPage}, {block + 0x48000}, {});
   ASSERT_FALSE(refused);

@@ -23,7 +23,7 @@ struct ExitRow {
   std::uint64_t gva = 0;
   std::uint64_t gpa = 0;
   std::string located_by{};  // gpa | walk | none
-  std::string injection{};   // how the VMM side answered: kvm | exact | native | none
+  std::string injection{};   // how the VMM side answered: kvm | kvm_inexact | exact | native | vmm
   // As the guest's kernel printed them.
   std::optional<std::uint64_t> guest_esr{};
   std::optional<std::uint64_t> guest_far{};

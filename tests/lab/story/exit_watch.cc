@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <sstream>
+
 #include "tests/support/wait_until.h"
 
 namespace seaward::lab {
@@ -24,6 +27,9 @@ Result<ExitWatch> ExitWatch::Begin(Lab& lab, const std::string& vm) {
   if (!last) return Forward(last);
   for (const Json& event : last->at("events")) watch.last_event_ = event.at("id");
   watch.aborts_before_ = lab.Trace().aborts.size();
+  auto injections = watch.Injections();
+  if (!injections) return Forward(injections);
+  watch.injections_before_ = injections->size();
   return watch;
 }
 
@@ -52,15 +58,17 @@ Result<Json> ExitWatch::PageOf(const std::string& gpa) {
   return Json();
 }
 
-// The interposer's own word about the last exit, out of the log that libvirt keeps of the VMM.
-std::string ExitWatch::LastInjection() {
-  auto word = lab_->host().Shell(
-      fmt::format("grep -o 'injection=[a-z_]*' /run/lv/cache/libvirt/qemu/log/{}.log | tail -n 1",
-                  vm_),
-      kQuestion);
-  if (!word) return "";
-  const auto end = word->find_last_not_of('\n') + 1;
-  return word->substr(std::min(word->find('=') + 1, end), end - word->find('=') - 1);
+// Its own words, out of the log that libvirt keeps of the VMM.
+Result<std::vector<std::string>> ExitWatch::Injections() {
+  auto text = lab_->host().Shell(fmt::format("sed -n 's/.* injection=\\([a-z_]*\\) .*/\\1/p' "
+                                             "/run/lv/cache/libvirt/qemu/log/{}.log",
+                                             vm_),
+                                 kQuestion);
+  if (!text) return Forward(text);
+  std::istringstream lines(*text);
+  std::vector<std::string> words;
+  for (std::string word; lines >> word;) words.push_back(word);
+  return words;
 }
 
 Result<ExitRow> ExitWatch::Row(const std::string& kind) {
@@ -73,15 +81,18 @@ Result<ExitRow> ExitWatch::Row(const std::string& kind) {
   };
   if (!testing::WaitUntil(noted, kUntilNoted))
     return Fail(ErrorCode::kTimeout, "the notifier has noted no exit");
+  auto injections = Injections();
+  if (!injections) return Forward(injections);
   ExitRow row{.kind = kind,
               .flags = Number(event, "flags"),
               .esr = Number(event, "esr"),
               .gva = Number(event, "raw_gva"),
               .gpa = Number(event, "raw_gpa"),
               .located_by = event.value("located_by", ""),
-              .injection = LastInjection(),
               .exits_observed = Aborts().size()};
+  if (injections->size() > injections_before_) row.injection = (*injections)[injections_before_];
   if (!event.at("gpa").is_string()) return row;
+  place_ = GuestPhysAddr{Number(event, "gpa")};
   auto page = PageOf(event.at("gpa"));
   if (!page) return Forward(page);
   if (!page->is_object()) return row;

@@ -35,8 +35,8 @@ class Lab {
   Narrator& narrator() { return narrator_; }
   Transcript& transcript() { return transcript_; }
   GuestPhysAddr frame() const { return choice_.frame; }
-  // The guests, in their first boot; each once: it is the caller's then. The control is paused,
-  // because the poisoner tells pages by their address in the guest, whichever guest that is.
+  // The guests, in their first boot; each once: it is the caller's then. The control is paused, to
+  // leave the emulated host's two cores to the other.
   std::unique_ptr<NestedGuest> TakeGuarded() { return std::move(guarded_); }
   std::unique_ptr<NestedGuest> TakeControl() { return std::move(control_); }
 

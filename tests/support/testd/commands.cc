@@ -140,6 +140,11 @@ Result<Json> Commands::VictimTouch(const Json& request) {
   auto touch = victims_.TouchPage(pid, request.value("index", std::uint64_t{0}),
                                   request.value("access", std::string("read")), LimitOf(request));
   if (!touch) return Forward(touch);
+  if (touch->fault)
+    return Json{{"touch", "faulted"},
+                {"fault",
+                 {{"esr", FormatAddress(touch->fault->esr)},
+                  {"address", FormatAddress(touch->fault->address)}}}};
   if (touch->touch != Touch::kDied) {
     return Json{{"touch", touch->touch == Touch::kIntact ? "intact" : "changed"}};
   }
@@ -148,9 +153,6 @@ Result<Json> Commands::VictimTouch(const Json& request) {
   victims_.Forget(pid);
   Json reply = StatusJson(*status);
   reply["touch"] = "died";
-  if (touch->fault)
-    reply["fault"] = {{"esr", FormatAddress(touch->fault->esr)},
-                      {"address", FormatAddress(touch->fault->address)}};
   return reply;
 }
 

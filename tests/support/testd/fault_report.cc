@@ -42,12 +42,14 @@ std::uint64_t SyndromeIn(const ucontext_t& context) {
 }
 
 // Only calls that are safe in a signal handler; snprintf of two numbers is, in the C library here.
-void TellAndDie(int number, siginfo_t* info, void* context) {
+void TellWaitAndDie(int number, siginfo_t* info, void* context) {
   char words[64];
   const int length = std::snprintf(words, sizeof(words), "fault %" PRIx64 " %" PRIxPTR,
                                    SyndromeIn(*static_cast<ucontext_t*>(context)),
                                    reinterpret_cast<std::uintptr_t>(info->si_addr));
   ::send(report_to, words, static_cast<std::size_t>(length), MSG_NOSIGNAL);
+  char next = 0;
+  (void)!::recv(report_to, &next, sizeof(next), 0);  // its death may take the kernel with it
   ::signal(number, SIG_DFL);
   ::kill(::getpid(), number);  // delivered when the handler returns
 }
@@ -57,7 +59,7 @@ void TellAndDie(int number, siginfo_t* info, void* context) {
 void ReportFaultTo(int fd) {
   report_to = fd;
   struct sigaction action {};
-  action.sa_sigaction = TellAndDie;
+  action.sa_sigaction = TellWaitAndDie;
   action.sa_flags = SA_SIGINFO;
   ::sigaction(SIGBUS, &action, nullptr);
 }

@@ -1,5 +1,6 @@
 // How a process feels an external abort: what the kernel says in the signal's frame. The process
-// tells it in its last words, and then dies of the signal as if it had not listened.
+// says it in its last words, waits until it is asked anything more, and dies of the signal as if it
+// had not listened.
 #pragma once
 
 #include <optional>

@@ -239,7 +239,7 @@ Result<TouchReport> Victims::TouchPage(pid_t pid, std::uint64_t index, const std
   auto answer = Ask(pid, "touch " + std::to_string(index) + " " + access, limit);
   if (!answer && answer.error().code == ErrorCode::kClosed) return TouchReport{Touch::kDied};
   if (!answer) return Forward(answer);
-  if (auto fault = ReadFault(*answer)) return TouchReport{Touch::kDied, fault};
+  if (auto fault = ReadFault(*answer)) return TouchReport{Touch::kFaulted, fault};
   return TouchReport{*answer == "intact" ? Touch::kIntact : Touch::kChanged};
 }
 

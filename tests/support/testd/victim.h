@@ -18,7 +18,7 @@ struct VictimPlan {
   std::uint64_t pages = 1;          // anonymous pages to map and fill with a pattern
   std::optional<GuestPhysAddr> at;  // hold exactly this frame (pages = 1), however it is got
   std::uint64_t leave_bytes = 0;    // with `at`: memory to leave untouched while searching
-  bool reports_fault = false;       // it tells how it felt SIGBUS before it dies of it
+  bool reports_fault = false;       // it says how SIGBUS came before it dies of it
 };
 
 // What the kernel tells a process with SIGBUS.
@@ -31,11 +31,12 @@ struct Fault {
 enum class Touch {
   kIntact,   // the pattern is there
   kChanged,  // other bytes are there
+  kFaulted,  // it got SIGBUS, and dies of it at the next touch
   kDied,     // the process is gone; ask WaitFor how
 };
 struct TouchReport {
   Touch touch = Touch::kIntact;
-  std::optional<Fault> fault = {};  // with kDied, of a victim that reports it
+  std::optional<Fault> fault = {};  // with kFaulted
 };
 
 class Victims {
