@@ -38,7 +38,17 @@ TEST(GuestConsole, CountsPanicsAndWhereTheyCameFrom) {
   EXPECT_EQ(signs.panics, 1u);
   EXPECT_EQ(signs.external_aborts, 1u);
   EXPECT_EQ(signs.in_clear_page, 1u);
+  EXPECT_EQ(signs.first_esr, 0x96000010u);
   EXPECT_EQ(ReadConsole("").panics, 0u);
+  EXPECT_FALSE(ReadConsole("").first_esr);
+}
+
+TEST(GuestConsole, TellsWhyTheFirstProcessWasKilled) {
+  const ConsoleSigns signs = ReadConsole(
+      "[    9.0] victim[7]: unhandled exception: DABT (lower EL), ESR 0x0000000092000017, level 3 "
+      "(translation table walk) in victim\n"
+      "[    9.1] Internal error: synchronous external abort: 0000000096000010 [#1]  SMP\n");
+  EXPECT_EQ(signs.first_esr, 0x92000017u);
 }
 
 }  // namespace
