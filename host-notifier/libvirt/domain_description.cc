@@ -1,5 +1,6 @@
 #include "host-notifier/libvirt/domain_description.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "host-notifier/libvirt/domain_xml.h"
@@ -17,6 +18,39 @@ void ReadChannel(const XmlTree& channel, std::string_view channel_name, DomainDe
     out.channel_socket = path;
 }
 
+// Takes over what a list of machine options ("virt,ras=on") says about RAS.
+void ReadRas(std::string_view options, bool& ras) {
+  while (!options.empty()) {
+    const std::string_view option = options.substr(0, options.find(','));
+    if (option == "ras=on") ras = true;
+    if (option == "ras=off") ras = false;
+    options.remove_prefix(std::min(option.size() + 1, options.size()));
+  }
+}
+
+// libvirt before 10.4 knows no <ras>; there QEMU's machine option is given by hand.
+bool RasByHand(const XmlTree& domain) {
+  bool ras = false;
+  for (const auto& [tag, commandline] : domain) {
+    if (!HasXmlLocalName(tag, "commandline")) continue;
+    bool options_follow = false;
+    for (const auto& [inner, argument] : commandline) {
+      if (!HasXmlLocalName(inner, "arg")) continue;
+      const std::string value = XmlText(argument, "<xmlattr>.value");
+      if (options_follow) ReadRas(value, ras);
+      options_follow = value == "-machine" || value == "-M";
+    }
+  }
+  return ras;
+}
+
+bool HasGhes(const XmlTree& domain) {
+  const auto features = domain.get_child_optional("features");
+  if (!features || features->count("acpi") == 0) return false;
+  const std::string ras = XmlText(*features, "ras.<xmlattr>.state");
+  return ras.empty() ? RasByHand(domain) : ras == "on";
+}
+
 }  // namespace
 
 Result<DomainDescription> ReadDomain(const XmlTree& domain, std::string_view channel_name) {
@@ -26,9 +60,7 @@ Result<DomainDescription> ReadDomain(const XmlTree& domain, std::string_view cha
   auto uuid = ParseUuid(XmlText(domain, "uuid"));
   if (!uuid) return Fail(ErrorCode::kInvalid, "domain XML: no valid <uuid> in " + out.name);
   out.uuid = *uuid;
-  const auto features = domain.get_child_optional("features");
-  out.has_ghes =
-      features && features->count("acpi") > 0 && XmlText(*features, "ras.<xmlattr>.state") == "on";
+  out.has_ghes = HasGhes(domain);
   if (const auto devices = domain.get_child_optional("devices")) {
     for (const auto& [tag, device] : *devices)
       if (tag == "channel") ReadChannel(device, channel_name, out);

@@ -67,6 +67,19 @@ TEST(DomainXml, GhesNeedsAcpiAndRas) {
   EXPECT_FALSE(ghes("<acpi/><ras state='off'/>"));
 }
 
+TEST(DomainXml, RasMayBeAskedOfQemuByHandWhereLibvirtHasNoWordForIt) {
+  const auto ghes = [](const std::string& arguments) {
+    std::string xml = Domain("<acpi/>", "");
+    xml.insert(xml.find("<name>"), "<qemu:commandline>" + arguments + "</qemu:commandline>");
+    return ParseDomainXml(xml, kChannel)->has_ghes;
+  };
+  EXPECT_TRUE(ghes("<qemu:arg value='-machine'/><qemu:arg value='ras=on'/>"));
+  EXPECT_TRUE(ghes("<qemu:arg value='-M'/><qemu:arg value='virt,ras=on,iommu=smmuv3'/>"));
+  EXPECT_FALSE(ghes("<qemu:arg value='-machine'/><qemu:arg value='ras=off'/>"));
+  EXPECT_FALSE(ghes("<qemu:arg value='-name'/><qemu:arg value='ras=on'/>"));
+  EXPECT_FALSE(ghes("<qemu:env name='-machine' value='ras=on'/>"));
+}
+
 TEST(DomainXml, RefusesWhatIsNotADomain) {
   const std::string deep(100000, '<');
   std::string nested;

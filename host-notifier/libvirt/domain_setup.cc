@@ -32,17 +32,11 @@ void ReadDevices(const XmlTree& devices, DomainSetup& setup) {
   }
 }
 
-// The prefix is the writer's choice; libvirt itself writes "qemu:".
-bool HasLocalName(std::string_view tag, std::string_view name) {
-  const std::size_t colon = tag.find(':');
-  return colon != std::string_view::npos && tag.substr(colon + 1) == name;
-}
-
 void ReadEnvironment(const XmlTree& domain, DomainSetup& setup) {
   for (const auto& [tag, commandline] : domain) {
-    if (!HasLocalName(tag, "commandline")) continue;
+    if (!HasXmlLocalName(tag, "commandline")) continue;
     for (const auto& [inner, env] : commandline)
-      if (HasLocalName(inner, "env") && XmlText(env, "<xmlattr>.name") == "LD_PRELOAD")
+      if (HasXmlLocalName(inner, "env") && XmlText(env, "<xmlattr>.name") == "LD_PRELOAD")
         setup.preload = XmlText(env, "<xmlattr>.value");
   }
 }

@@ -54,4 +54,9 @@ std::string XmlText(const XmlTree& tree, const char* path) {
   return tree.get<std::string>(path, std::string());
 }
 
+bool HasXmlLocalName(std::string_view tag, std::string_view name) {
+  const std::size_t colon = tag.find(':');
+  return colon != std::string_view::npos && tag.substr(colon + 1) == name;
+}
+
 }  // namespace seaward

@@ -19,6 +19,9 @@ Result<XmlTree> ParseXml(std::string_view xml);
 // What stands at `path` ("source.<xmlattr>.path"); empty when nothing does.
 std::string XmlText(const XmlTree& tree, const char* path);
 
+// Whether `tag` is `name` with any prefix ("qemu:arg"): the prefix is the writer's choice.
+bool HasXmlLocalName(std::string_view tag, std::string_view name);
+
 // `domain` is the tree inside <domain>.
 Result<DomainDescription> ReadDomain(const XmlTree& domain, std::string_view channel_name);
 

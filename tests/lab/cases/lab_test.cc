@@ -25,12 +25,13 @@ class LabTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     const std::string work = std::string(SEAWARD_SOURCE_DIR) + "/build/lab";
-    auto started = Lab::Start(work, SeedOfRun(), stdout);
-    if (started) {
+    auto started = Lab::Start(work, stdout);
+    auto surveyed = started ? (*started)->SurveyFrames(SeedOfRun()) : Forward(started);
+    if (surveyed) {
       lab_ = started->release();
-      return;
+    } else {
+      error_ = new Error(surveyed.error());
     }
-    error_ = new Error(started.error());
   }
   static void TearDownTestSuite() {
     delete lab_;

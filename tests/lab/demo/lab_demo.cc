@@ -100,6 +100,7 @@ Status WriteReport(Lab& lab, const Options& options) {
 }
 
 Status Tell(Lab& lab, const Options& options, Judge& judge) {
+  if (auto surveyed = lab.SurveyFrames(options.seed); !surveyed) return surveyed;
   const auto guarded = lab.TakeGuarded();
   if (auto shown = ShowConsumption(lab, *guarded, judge); !shown) return shown;
   if (auto shown = ShowNextBoots(lab, *guarded, judge); !shown) return shown;
@@ -111,7 +112,7 @@ Status Tell(Lab& lab, const Options& options, Judge& judge) {
 }
 
 int Run(const Options& options) {
-  auto lab = Lab::Start(options.work, options.seed, stdout);
+  auto lab = Lab::Start(options.work, stdout);
   if (!lab) {
     std::fputs(("lab-demo: " + lab.error().Text() + "\n").c_str(), stderr);
     return lab.error().code == ErrorCode::kUnsupported ? kNotObtainable : 1;

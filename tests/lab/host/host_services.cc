@@ -26,11 +26,11 @@ constexpr char kNotifierConfig[] = R"(state_dir: /run/seaward-state
 control_socket: /run/seaward/control.sock
 attach_socket: /run/seaward/attach.sock
 log_level: debug
-host_retire: auto
+host_retire: {}
 libvirt:
   uri: "qemu+unix:///session?socket=/run/lv/rt/libvirt/libvirt-sock"
   status_dir: /run/lv/rt/libvirt/qemu/run
-)";
+{})";
 
 }  // namespace
 
@@ -70,11 +70,15 @@ Status KeepCapabilities(EmulatedHost& host) {
   return {};
 }
 
-Result<Notifier> Notifier::Start(EmulatedHost& host) {
+Result<Notifier> Notifier::Start(EmulatedHost& host, const NotifierPlan& plan) {
   auto prepared =
-      host.Shell("mkdir -p /run/seaward /run/seaward-state && chmod 755 /run/seaward", kShort);
+      host.Shell(fmt::format("mkdir -p /run/seaward /run/seaward-state && chmod 755 /run/seaward; "
+                             "[ ! -e {0} ] || {{ cat {0} >> {0}.earlier; rm {0}; }}",
+                             kNotifierLog),
+                 kShort);
   if (!prepared) return Forward(prepared);
-  if (auto written = host.WriteFile("/run/notifier.yaml", kNotifierConfig); !written)
+  const std::string config = fmt::format(kNotifierConfig, plan.host_retire, plan.more);
+  if (auto written = host.WriteFile("/run/notifier.yaml", config); !written)
     return Forward(written);
   auto pid = host.Spawn({"/seaward/bin/seaward-notifier", "--config", "/run/notifier.yaml"}, {},
                         kNotifierLog);
@@ -87,16 +91,25 @@ Result<Notifier> Notifier::Start(EmulatedHost& host) {
   return Notifier(host, *pid);
 }
 
-Status Notifier::Stop() {
+Status Notifier::End(int signal) {
   auto& commands = host_->command_server();
-  auto told = commands.Ask("kill", {{"pid", pid_}, {"signal", SIGTERM}}, kShort);
+  auto told = commands.Ask("kill", {{"pid", pid_}, {"signal", signal}}, kShort);
   if (!told) return Forward(told);
   auto ended = commands.Ask("wait", {{"pid", pid_}}, kShort);
   if (!ended) return Forward(ended);
   if (auto log = host_->Fetch(kNotifierLog, "notifier.log"); !log) return log;
   if (ended->value("running", true))
     return Fail(ErrorCode::kTimeout, "seaward-notifier does not end");
+  return {};
+}
+
+Status Notifier::Stop() {
+  if (auto ended = End(SIGTERM); !ended) return ended;
   return host_->Fetch("/run/seaward-state/ledger.db", kLedger);
+}
+
+Status Notifier::Kill() {
+  return End(SIGKILL);
 }
 
 }  // namespace seaward::lab

@@ -23,16 +23,25 @@ Status StartLibvirtd(EmulatedHost& host);
 // reason to fail.
 Status KeepCapabilities(EmulatedHost& host);
 
+// What a test may want otherwise of its configuration.
+struct NotifierPlan {
+  std::string host_retire = "auto";
+  std::string more = {};  // lines of YAML
+};
+
 class Notifier {
  public:
   // Returns when it says that it is ready.
-  static Result<Notifier> Start(EmulatedHost& host);
+  static Result<Notifier> Start(EmulatedHost& host, const NotifierPlan& plan = {});
 
   // Ends it as systemd would, and copies its ledger and its log into the work folder.
   Status Stop();
+  // SIGKILL, as the kernel would when memory runs out.
+  Status Kill();
 
  private:
   Notifier(EmulatedHost& host, pid_t pid) : host_(&host), pid_(pid) {}
+  Status End(int signal);
   EmulatedHost* host_;
   pid_t pid_;
 };

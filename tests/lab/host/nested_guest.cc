@@ -24,10 +24,10 @@ constexpr std::uint64_t kPage = 4096;
 constexpr char kDomain[] =
     R"(<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
   <name>{name}</name><memory unit='MiB'>{mib}</memory><vcpu>1</vcpu>
-  <os><type arch='aarch64' machine='virt'>hvm</type>
+  <os><type arch='aarch64' machine='virt'>hvm</type>{loader}
     <kernel>/guest/Image</kernel><initrd>/seaward/guest/initramfs</initrd>
     <cmdline>console=ttyAMA0 loglevel=4 panic=-1 oops=panic seaward.frames=1{words}</cmdline></os>
-  <features><gic version='3'/></features><cpu mode='host-passthrough'/>
+  <features>{acpi}<gic version='3'/></features><cpu mode='host-passthrough'/>
   <on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>restart</on_crash>
   <devices><emulator>/usr/bin/qemu-system-aarch64</emulator>
     <controller type='usb' model='none'/><controller type='virtio-serial' index='0'/>
@@ -40,26 +40,44 @@ constexpr char kDomain[] =
   <qemu:commandline>
     <qemu:env name='LD_PRELOAD' value='/seaward/lib/libseaward-preload.so'/>
     <qemu:env name='SEAWARD_ATTACH_SOCKET' value='{attach}'/>
+    <qemu:env name='SEAWARD_INJECT' value='{inject}'/>{arguments}
   </qemu:commandline>
 </domain>
 )";
 
+// Without a store of variables: QEMU gives the firmware memory for it. The <ras> element is of a
+// later libvirt than the host's.
+constexpr char kFirmware[] =
+    "\n    <loader readonly='yes' type='pflash' stateless='yes'>/guest/AAVMF_CODE.fd</loader>";
+constexpr char kRasByHand[] = "\n    <qemu:arg value='-machine'/><qemu:arg value='ras=on'/>";
+
+// The firmware needs room to unpack the kernel beside its own.
+std::uint64_t MemoryOf(Board board) {
+  return std::uint64_t{board == Board::kAcpiGhes ? 320U : 160U} << 20;
+}
+
+std::string DomainXml(const GuestPlan& plan) {
+  const bool acpi = plan.board == Board::kAcpiGhes;
+  return fmt::format(
+      kDomain, fmt::arg("name", plan.name), fmt::arg("mib", MemoryOf(plan.board) >> 20),
+      fmt::arg("words", plan.guarded ? " seaward.early=1 seaward.agent=1" : ""),
+      fmt::arg("loader", acpi ? kFirmware : ""), fmt::arg("acpi", acpi ? "<acpi/>" : ""),
+      fmt::arg("arguments", acpi ? kRasByHand : ""), fmt::arg("inject", plan.inject),
+      fmt::arg("sockets", kLibvirtRuntime), fmt::arg("attach", kAttachSocket));
+}
+
 }  // namespace
 
-NestedGuest::NestedGuest(EmulatedHost& host, std::string name)
+NestedGuest::NestedGuest(EmulatedHost& host, const GuestPlan& plan)
     : host_(&host),
-      name_(std::move(name)),
+      name_(plan.name),
+      memory_(MemoryOf(plan.board)),
       commands_(host.command_server(), fmt::format("{}/{}-command.sock", kLibvirtRuntime, name_)) {}
 
 Result<std::unique_ptr<NestedGuest>> NestedGuest::Create(EmulatedHost& host,
                                                          const GuestPlan& plan) {
-  std::unique_ptr<NestedGuest> guest(new NestedGuest(host, plan.name));
-  std::string words;
-  if (plan.guarded) words += " seaward.early=1 seaward.agent=1";
-  const std::string xml =
-      fmt::format(kDomain, fmt::arg("name", plan.name), fmt::arg("mib", kMemory >> 20),
-                  fmt::arg("words", words), fmt::arg("sockets", kLibvirtRuntime),
-                  fmt::arg("attach", kAttachSocket));
+  std::unique_ptr<NestedGuest> guest(new NestedGuest(host, plan));
+  const std::string xml = DomainXml(plan);
   const std::string path = "/run/" + plan.name + ".xml";
   if (auto written = host.WriteFile(path, xml); !written) return Forward(written);
   host.transcript().Add("domain_create", {{"name", plan.name}, {"xml", xml}});
@@ -87,7 +105,7 @@ Status NestedGuest::FindMemory() {
     char dash = 0;
     std::string access;
     std::istringstream(line) >> std::hex >> first >> dash >> last >> access;
-    if (last - first == kMemory && access == "rw-p") memory_at_ = first;
+    if (last - first == memory_ && access == "rw-p") memory_at_ = first;
   }
   if (memory_at_ == 0)
     return Fail(ErrorCode::kNotFound, "the guest's RAM is not in the VMM's maps");
@@ -171,7 +189,7 @@ Result<std::optional<HostPhysAddr>> NestedGuest::BackingOf(GuestPhysAddr page) {
 }
 
 Result<std::vector<ByteRange>> NestedGuest::NeverTouched() {
-  auto pages = ProcessPages(0, kMemory / kPage);
+  auto pages = ProcessPages(0, memory_ / kPage);
   if (!pages) return Forward(pages);
   std::vector<ByteRange> ranges;
   for (const auto& run : pages->at("untouched")) {

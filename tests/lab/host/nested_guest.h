@@ -15,14 +15,21 @@
 
 namespace seaward::lab {
 
+// The two kinds of domain that differ in what QEMU does with a page that its host has retired.
+enum class Board {
+  kDeviceTree,  // direct kernel boot, no firmware: QEMU exits at the next touch
+  kAcpiGhes,    // UEFI, ACPI and ras=on: QEMU tells the guest through GHES
+};
+
 struct GuestPlan {
   std::string name;
   bool guarded = true;  // the agent runs, early and as a daemon; nothing else depends on it
+  Board board = Board::kDeviceTree;
+  std::string inject = "auto";  // SEAWARD_INJECT of its VMM
 };
 
 class NestedGuest {
  public:
-  static constexpr std::uint64_t kMemory = 160u << 20;
   static constexpr std::uint64_t kMemoryBase = 0x40000000;  // of QEMU's `virt` board
 
   // Defines and starts it; does not wait for its user space.
@@ -30,6 +37,7 @@ class NestedGuest {
 
   // Waits until its user space answers with another boot_id than that of the last call.
   Status WaitUp(std::chrono::milliseconds limit);
+  const std::string& name() const { return name_; }
   const std::string& boot_id() const { return boot_id_; }
   const Json& status() const { return status_; }  // of the last WaitUp
 
@@ -54,13 +62,14 @@ class NestedGuest {
   Result<std::vector<ByteRange>> NeverTouched();
 
  private:
-  NestedGuest(EmulatedHost& host, std::string name);
+  NestedGuest(EmulatedHost& host, const GuestPlan& plan);
   Status Virsh(const std::string& words);
   Status FindMemory();
   Result<Json> ProcessPages(std::uint64_t first, std::uint64_t pages);
 
   EmulatedHost* host_;
   std::string name_;
+  std::uint64_t memory_;  // bytes of guest RAM
   testing::NestedGuestShell commands_;
   std::string boot_id_;
   Json status_;

@@ -36,14 +36,12 @@ std::vector<ByteRange> RangesFrom(const Json& pairs) {
 
 }  // namespace
 
-Result<std::unique_ptr<Lab>> Lab::Start(const std::string& work, std::uint64_t seed,
-                                        std::FILE* screen) {
+Result<std::unique_ptr<Lab>> Lab::Start(const std::string& work, std::FILE* screen) {
   std::filesystem::create_directories(work);
   auto transcript = Transcript::Create(work + "/" + kTranscript, Clock());
   if (!transcript) return Forward(transcript);
   std::unique_ptr<Lab> lab(new Lab(std::move(*transcript), screen));
   if (auto up = lab->BringUp(work); !up) return Forward(up);
-  if (auto surveyed = lab->SurveyFrames(seed); !surveyed) return Forward(surveyed);
   return lab;
 }
 
@@ -118,11 +116,28 @@ KernelTrace Lab::Trace() const {
   return ParseKernelTrace(ReadLog(host_->WorkPath(kRawTrace)));
 }
 
-std::uint64_t Lab::AbortsOnFrame() const {
+Result<Json> Lab::Seawardctl(const std::string& words) {
+  auto text = host_->Shell("/seaward/bin/seawardctl " + words + " --json", kGuestWork);
+  if (!text) return Forward(text);
+  Json answer = Json::parse(*text, nullptr, false);
+  if (answer.is_discarded()) return Fail(ErrorCode::kInvalid, "seawardctl " + words + ": " + *text);
+  transcript_.Add("seawardctl", {{"words", words}, {"answer", answer}});
+  return answer;
+}
+
+Status Lab::RestartNotifier(const NotifierPlan& plan) {
+  if (auto stopped = notifier_->Stop(); !stopped) return stopped;
+  auto notifier = Notifier::Start(*host_, plan);
+  if (!notifier) return Forward(notifier);
+  notifier_ = std::move(*notifier);
+  return {};
+}
+
+std::uint64_t Lab::AbortsOn(GuestPhysAddr page) const {
   const KernelTrace trace = Trace();
   return static_cast<std::uint64_t>(
       std::count_if(trace.aborts.begin(), trace.aborts.end(),
-                    [&](const ObservedAbort& abort) { return abort.page == frame(); }));
+                    [&](const ObservedAbort& abort) { return abort.page == page; }));
 }
 
 ConsoleSigns Lab::Console(std::size_t from) const {

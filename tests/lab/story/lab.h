@@ -1,6 +1,6 @@
-// An emulated Arm host with everything in place: kernel's own observer, libvirtd, seaward-notifier,
-// a guarded guest and one without an agent, both up, a frame chosen from these two clean boots, and
-// the poisoner. One at a time per machine.
+// An emulated Arm host with everything in place: the kernel's own observer, libvirtd,
+// seaward-notifier and the poisoner. On request also a guarded guest and one without an agent, both
+// up, and a frame chosen from these two clean boots. One lab at a time per machine.
 #pragma once
 
 #include <memory>
@@ -26,8 +26,10 @@ class Lab {
  public:
   // `work`: a folder, made when missing; what an earlier run left there is replaced. kUnsupported:
   // no kernel >= 6.19 obtainable.
-  static Result<std::unique_ptr<Lab>> Start(const std::string& work, std::uint64_t seed,
-                                            std::FILE* screen);
+  static Result<std::unique_ptr<Lab>> Start(const std::string& work, std::FILE* screen);
+
+  // Boots the two guests below, at the same time, and chooses frame().
+  Status SurveyFrames(std::uint64_t seed);
 
   EmulatedHost& host() { return *host_; }
   Notifier& notifier() { return *notifier_; }
@@ -40,10 +42,16 @@ class Lab {
   std::unique_ptr<NestedGuest> TakeGuarded() { return std::move(guarded_); }
   std::unique_ptr<NestedGuest> TakeControl() { return std::move(control_); }
 
+  // What `seawardctl WORDS --json` answers in the emulated host.
+  Result<Json> Seawardctl(const std::string& words);
+  // Ends seaward-notifier and starts it with another configuration, on the same ledger.
+  Status RestartNotifier(const NotifierPlan& plan);
+
   // What the host's kernel recorded so far.
   KernelTrace Trace() const;
   // How many external aborts on `frame()` the kernel saw so far.
-  std::uint64_t AbortsOnFrame() const;
+  std::uint64_t AbortsOnFrame() const { return AbortsOn(frame()); }
+  std::uint64_t AbortsOn(GuestPhysAddr page) const;
   // The guests' console from byte `from` on.
   ConsoleSigns Console(std::size_t from) const;
   std::size_t ConsoleSize() const;
@@ -55,7 +63,6 @@ class Lab {
   Lab(Transcript transcript, std::FILE* screen)
       : transcript_(std::move(transcript)), narrator_(screen, transcript_) {}
   Status BringUp(const std::string& work);
-  Status SurveyFrames(std::uint64_t seed);
   Result<BootSurvey> Survey(NestedGuest& guest);
 
   Transcript transcript_;

@@ -59,8 +59,8 @@ Result<Json> AskForMemory(NestedGuest& guest, const std::string& command, Json a
   }
 }
 
-Result<bool> IsRetired(Lab& lab, NestedGuest& guest) {
-  auto flags = guest.AskAgain("kpageflags", {{"at", FormatAddress(lab.frame().value)}}, kQuestion);
+Result<bool> IsRetired(NestedGuest& guest, GuestPhysAddr page) {
+  auto flags = guest.AskAgain("kpageflags", {{"at", FormatAddress(page.value)}}, kQuestion);
   if (!flags) return Forward(flags);
   for (const auto& name : flags->at("names"))
     if (name == "HWPOISON") return true;
@@ -69,21 +69,34 @@ Result<bool> IsRetired(Lab& lab, NestedGuest& guest) {
 
 }  // namespace
 
+Result<Victim> StartVictim(Lab& lab, NestedGuest& guest, std::optional<GuestPhysAddr> at) {
+  Json arguments = Json::object();
+  if (at) arguments["at"] = FormatAddress(at->value);
+  auto started = AskForMemory(guest, "victim_start", arguments, kGuestWork);
+  if (!started) return Forward(started);
+  auto page = ParseAddress(started->at("pages").at(0).get<std::string>());
+  if (!page) return Forward(page);
+  lab.narrator().Say("a process in the guest owns " + FormatAddress(*page));
+  return Victim{started->at("pid").get<pid_t>(), {*page}};
+}
+
 Result<Consumption> ConsumePoison(Lab& lab, NestedGuest& guest) {
-  const std::string frame = FormatAddress(lab.frame().value);
-  const std::uint64_t before = lab.AbortsOnFrame();
+  auto victim = StartVictim(lab, guest, lab.frame());
+  if (!victim) return Forward(victim);
+  return ConsumePoison(lab, guest, *victim);
+}
+
+Result<Consumption> ConsumePoison(Lab& lab, NestedGuest& guest, const Victim& victim) {
+  const std::uint64_t before = lab.AbortsOn(victim.page);
   auto pattern = guest.AskAgain("read", {{"path", "/proc/sys/kernel/core_pattern"}}, kQuestion);
   if (!pattern) return Forward(pattern);
-  auto victim = AskForMemory(guest, "victim_start", {{"at", frame}}, kGuestWork);
-  if (!victim) return Forward(victim);
-  auto backing = guest.BackingOf(lab.frame());
+  auto backing = guest.BackingOf(victim.page);
   if (!backing) return Forward(backing);
   if (!*backing) return Fail(ErrorCode::kNotFound, "the frame has no page behind it");
-  lab.narrator().Say(fmt::format("a process in the guest owns {}", frame));
-  if (auto bad = lab.poison().Poison(lab.frame(), **backing); !bad) return Forward(bad);
+  if (auto bad = lab.poison().Poison(victim.page, **backing); !bad) return Forward(bad);
   lab.narrator().Say("that page is bad now: every access aborts. The process reads it ...");
 
-  auto signal = TouchUntilDead(guest, victim->at("pid").get<pid_t>());
+  auto signal = TouchUntilDead(guest, victim.pid);
   if (!signal) return Forward(signal);
   Consumption seen;
   seen.victim_signal = *signal;
@@ -91,8 +104,8 @@ Result<Consumption> ConsumePoison(Lab& lab, NestedGuest& guest) {
   const std::string boot = guest.boot_id();
   auto status = guest.AskAgain("status", Json::object(), kQuestion);
   seen.kernel_alive = status && status->value("boot_id", "") == boot;
-  WaitUntil([&] { return lab.AbortsOnFrame() > before; }, kQuestion);
-  seen.aborts = lab.AbortsOnFrame() - before;
+  WaitUntil([&] { return lab.AbortsOn(victim.page) > before; }, kQuestion);
+  seen.aborts = lab.AbortsOn(victim.page) - before;
   lab.narrator().Say(fmt::format("... and ends with signal {}{}; the guest's kernel {}",
                                  seen.victim_signal, seen.victim_signal == 7 ? " (SIGBUS)" : "",
                                  seen.kernel_alive ? "lives" : "DIED"));
@@ -100,13 +113,16 @@ Result<Consumption> ConsumePoison(Lab& lab, NestedGuest& guest) {
 }
 
 Status WaitRetired(Lab& lab, NestedGuest& guest) {
+  return WaitRetired(lab, guest, lab.frame());
+}
+
+Status WaitRetired(Lab& lab, NestedGuest& guest, GuestPhysAddr page) {
   const auto retired = [&] {
-    auto now = IsRetired(lab, guest);
+    auto now = IsRetired(guest, page);
     return now && *now;
   };
   if (!WaitUntil(retired, kUntilRetired))
-    return Fail(ErrorCode::kTimeout,
-                "the guest does not retire " + FormatAddress(lab.frame().value));
+    return Fail(ErrorCode::kTimeout, "the guest does not retire " + FormatAddress(page.value));
   lab.narrator().Say("the agent has retired it");
   return {};
 }
@@ -132,7 +148,7 @@ Result<NextBoot> BootAgain(Lab& lab, NestedGuest& guest, BootOrder order) {
   auto up = guest.WaitUp(kGuestUp);
   boot.up = up.has_value();
   if (boot.up) {
-    auto retired = IsRetired(lab, guest);
+    auto retired = IsRetired(guest, lab.frame());
     const Json early = guest.status().value("early", Json());
     boot.early_stage_ran = early.is_object() && early.value("exit", -1) == 0 && retired && *retired;
     auto handout = TakeAllMemory(lab, guest);

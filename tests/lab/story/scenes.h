@@ -9,6 +9,14 @@
 
 namespace seaward::lab {
 
+// A process in the guest that owns a page.
+struct Victim {
+  pid_t pid = -1;
+  GuestPhysAddr page;
+};
+// `at`: the page to own, which then is searched; any without it.
+Result<Victim> StartVictim(Lab& lab, NestedGuest& guest, std::optional<GuestPhysAddr> at);
+
 // A user process consumes poison.
 struct Consumption {
   int victim_signal = 0;      // 0: it ended otherwise, or not at all
@@ -16,11 +24,14 @@ struct Consumption {
   std::uint64_t aborts = 0;   // on the frame, during the scene, as the host's kernel counts
   std::string core_pattern;
 };
-// The guest is up. A process in it gets the frame, the frame becomes bad, the process touches it.
+// The victim's page becomes bad, and it touches the page.
+Result<Consumption> ConsumePoison(Lab& lab, NestedGuest& guest, const Victim& victim);
+// The same with a new victim that owns the frame.
 Result<Consumption> ConsumePoison(Lab& lab, NestedGuest& guest);
 
-// Waits until the guest's kernel has the frame out of use.
+// Waits until the guest's kernel has the frame, or any page, out of use.
 Status WaitRetired(Lab& lab, NestedGuest& guest);
+Status WaitRetired(Lab& lab, NestedGuest& guest, GuestPhysAddr page);
 
 // Allocates nearly all memory of the guest; true when the bad frame was among it.
 struct Handout {

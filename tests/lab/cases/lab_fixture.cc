@@ -1,0 +1,78 @@
+#include "tests/lab/cases/lab_fixture.h"
+
+#include <signal.h>
+
+#include <cstdio>
+
+#include "tests/support/test_images.h"
+
+namespace seaward::lab {
+
+std::unique_ptr<Lab> LabFixture::lab_;
+
+void LabFixture::SetUpTestSuite() {
+  const char* suite = ::testing::UnitTest::GetInstance()->current_test_suite()->name();
+  auto started = Lab::Start(std::string(SEAWARD_SOURCE_DIR) + "/build/lab/" + suite, stdout);
+  ASSERT_TRUE(started) << started.error().Text();
+  lab_ = std::move(*started);
+}
+
+void LabFixture::TearDownTestSuite() {
+  if (!lab_) return;
+  const auto finished = lab_->Finish();
+  EXPECT_TRUE(finished) << finished.error().Text();
+  lab_.reset();
+}
+
+void LabFixture::SetUp() {
+  ASSERT_NE(lab_, nullptr) << "no emulated host";
+  lab_->narrator().Chapter(::testing::UnitTest::GetInstance()->current_test_info()->name());
+}
+
+void LabFixture::TearDown() {
+  for (const auto& guest : guests_) EXPECT_TRUE(guest->Destroy()) << guest->name();
+  for (const GuestPhysAddr page : poisoned_) EXPECT_TRUE(lab_->poison().Heal(page));
+}
+
+NestedGuest* LabFixture::StartGuest(const GuestPlan& plan) {
+  auto guest = NestedGuest::Create(lab_->host(), plan);
+  EXPECT_TRUE(guest) << guest.error().Text();
+  if (!guest) return nullptr;
+  guests_.push_back(std::move(*guest));
+  const auto up = guests_.back()->WaitUp(kGuestUp);
+  EXPECT_TRUE(up) << up.error().Text();
+  if (!up) return nullptr;
+  lab_->narrator().Say("guest " + plan.name + " is up");
+  return guests_.back().get();
+}
+
+std::optional<Victim> LabFixture::ConsumeOnce(NestedGuest& guest) {
+  auto victim = StartVictim(*lab_, guest, std::nullopt);
+  EXPECT_TRUE(victim) << victim.error().Text();
+  if (!victim) return std::nullopt;
+  auto consumed = ConsumePoison(*lab_, guest, *victim);
+  EXPECT_TRUE(consumed) << consumed.error().Text();
+  if (!consumed) return std::nullopt;
+  poisoned_.push_back(victim->page);
+  EXPECT_EQ(consumed->victim_signal, SIGBUS);
+  EXPECT_TRUE(consumed->kernel_alive);
+  EXPECT_GE(consumed->aborts, 1u);
+  return *victim;
+}
+
+Json LabFixture::PageOf(const NestedGuest& guest) {
+  auto status = lab_->Seawardctl("status --vm " + guest.name());
+  EXPECT_TRUE(status) << status.error().Text();
+  if (!status) return nullptr;
+  const Json& pages = status->at("vms").at(0).at("pages");
+  return pages.size() == 1 ? pages.at(0) : Json();
+}
+
+bool MustSkip() {
+  const auto images = seaward::testing::FindGuestImages();
+  if (images || images.error().code != ErrorCode::kUnsupported) return false;
+  std::printf("SEAWARD-SKIP: %s\n", images.error().Text().c_str());
+  return true;
+}
+
+}  // namespace seaward::lab
