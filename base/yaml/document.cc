@@ -121,7 +121,7 @@ void RefuseMoreDocuments(YAML::Parser& parser, const Report& report) {
 }  // namespace
 
 Node ParseDocument(std::string_view text, const Report& report) {
-  const Node nothing{.at = {1, 1}};
+  Node nothing{.at = {1, 1}};
   if (text.size() > kMaxFileBytes) {
     report({0, 0}, fmt::format("longer than {} bytes", kMaxFileBytes));
     return nothing;

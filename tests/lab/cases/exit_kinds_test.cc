@@ -44,9 +44,10 @@ class ExitKindsTest : public ::testing::Test {
   static void SetUpTestSuite() {
     if (lab_ != nullptr || error_ != nullptr) return;
     const std::string work = std::string(SEAWARD_SOURCE_DIR) + "/build/lab";
-    auto started = Lab::Start(work, std::random_device{}(), stdout);
-    if (!started) {
-      error_ = new Error(started.error());
+    auto started = Lab::Start(work, stdout);
+    auto surveyed = started ? (*started)->SurveyFrames(std::random_device{}()) : Forward(started);
+    if (!surveyed) {
+      error_ = new Error(surveyed.error());
       return;
     }
     lab_ = started->release();

@@ -1,5 +1,6 @@
 // The two kinds of domain: device tree without GHES, and UEFI/ACPI with ras=on. They differ in what
-// becomes of a page that the host retires under a running VM (docs/CONTRACT.md, host_retire).
+// becomes of a page that the host retires under a running VM (docs/CONTRACT.md, host_retire). And
+// what `host_retire` is for: the frame is given to nobody afterwards.
 #include <gtest/gtest.h>
 
 #include "tests/lab/cases/lab_fixture.h"
@@ -9,44 +10,110 @@ namespace seaward::lab {
 namespace {
 
 constexpr std::chrono::seconds kSettles{120};
+constexpr std::uint64_t kPage = 4096;
 
 class DomainKinds : public LabFixture {
  protected:
-  // Waits for a word about the one page of `guest`.
-  void ExpectPage(const NestedGuest& guest, const char* key, const Json& value) {
+  // Waits for a word about the one page of `guest`, and returns the page.
+  Json ExpectPage(const NestedGuest& guest, const char* key, const Json& value) {
     Json page;
     const auto is = [&] {
       page = PageOf(guest);
       return page.is_object() && page.at(key) == value;
     };
     EXPECT_TRUE(seaward::testing::WaitUntil(is, kSettles)) << key << ": " << page.dump(1);
+    return page;
+  }
+  // The frame of the host behind the page of `guest`, as the notifier recorded it at the event.
+  HostPhysAddr RecordedFrame(const Json& page) {
+    auto number = ParseAddress(page.at("host_frame").get<std::string>());
+    EXPECT_TRUE(number) << page.dump(1);
+    return {number ? *number * kPage : 0};
+  }
+  // A VM lives its life: a page of it goes bad and is retired in it; the VM ends.
+  HostPhysAddr LifeOfAVm(const std::string& name) {
+    NestedGuest* guest = StartGuest({.name = name});
+    if (guest == nullptr || !ConsumeOnce(*guest)) return {};
+    const Json page = ExpectPage(*guest, "outcome", "retired");
+    EXPECT_EQ(page.at("host_retired"), "pending");
+    EXPECT_TRUE(guest->Destroy());
+    guests_.clear();
+    return RecordedFrame(page);
+  }
+  bool IsGivenToAnybody(HostPhysAddr frame) {
+    auto handout = TakeAllHostMemory(*lab_, frame);
+    EXPECT_TRUE(handout) << handout.error().Text();
+    return handout && handout->bad_frame_given;
+  }
+  void WithNotifier(const NotifierPlan& plan) {
+    const auto restarted = lab_->RestartNotifier(plan);
+    ASSERT_TRUE(restarted) << restarted.error().Text();
   }
 };
 
-TEST_F(DomainKinds, WithoutGhesTheHostKeepsThePageUntilTheVmEnds) {
-  NestedGuest* guest = StartGuest({.name = "plain"});
-  ASSERT_NE(guest, nullptr);
-  const auto victim = ConsumeOnce(*guest);
-  ASSERT_TRUE(victim);
-  ExpectPage(*guest, "outcome", "retired");
-  EXPECT_EQ(PageOf(*guest).at("host_retired"), "pending");
+TEST_F(DomainKinds, WithoutGhesTheHostRetiresWhenTheVmEndsAndNobodyIsGivenTheFrame) {
   const auto before = CorruptedInHost(*lab_);
   ASSERT_TRUE(before);
-  ASSERT_TRUE(guest->Destroy());
-  guests_.clear();
-  EXPECT_TRUE(WaitRetiredInHost(*lab_, *before));
+  const HostPhysAddr frame = LifeOfAVm("plain");
+  ASSERT_NE(frame.value, 0u);
+  ASSERT_TRUE(WaitRetiredInHost(*lab_, *before));
+  EXPECT_FALSE(IsGivenToAnybody(frame));
 }
 
-TEST_F(DomainKinds, WithGhesTheHostRetiresAtTheVerdictAndTheGuestLivesOn) {
+TEST_F(DomainKinds, ControlWithHostRetireOffTheFrameIsGivenToTheNext) {
+  ASSERT_NO_FATAL_FAILURE(WithNotifier({.host_retire = "off"}));
+  const HostPhysAddr frame = LifeOfAVm("careless");
+  ASSERT_NE(frame.value, 0u);
+  EXPECT_TRUE(IsGivenToAnybody(frame));
+  WithNotifier({});
+}
+
+// QEMU gives the guest other memory for the page at its reset.
+TEST_F(DomainKinds, WithGhesTheHostRetiresAtTheVerdictAndTheNextBootHasAGoodPage) {
   NestedGuest* guest = StartGuest({.name = "ghes", .board = Board::kAcpiGhes, .inject = "kvm"});
   ASSERT_NE(guest, nullptr);
   const auto victim = ConsumeOnce(*guest);
   ASSERT_TRUE(victim);
-  ExpectPage(*guest, "outcome", "retired");
-  ExpectPage(*guest, "host_retired", "yes");
-  auto handout = TakeAllMemory(*lab_, *guest);
+  const HostPhysAddr frame = RecordedFrame(ExpectPage(*guest, "host_retired", "yes"));
+  EXPECT_EQ(PageOf(*guest).at("outcome"), "retired");
+  auto handout = TakeAllMemory(*lab_, *guest, victim->page);
+  ASSERT_TRUE(handout) << handout.error().Text();
+  EXPECT_FALSE(handout->bad_frame_given);
+
+  ASSERT_TRUE(guest->Reset());
+  ASSERT_TRUE(guest->WaitUp(kGuestUp));
+  const std::uint64_t aborts = lab_->AbortsOn(victim->page);
+  handout = TakeAllMemory(*lab_, *guest, victim->page);
   ASSERT_TRUE(handout) << handout.error().Text();
   EXPECT_GT(handout->pages, 0u);
+  EXPECT_EQ(lab_->AbortsOn(victim->page), aborts);
+  auto backing = guest->BackingOf(victim->page);
+  ASSERT_TRUE(backing) << backing.error().Text();
+  EXPECT_NE(*backing, std::optional<HostPhysAddr>(frame));
+  EXPECT_FALSE(IsGivenToAnybody(frame));
+}
+
+// Why `auto` waits for the end of such a VM.
+TEST_F(DomainKinds, WithoutGhesAPageRetiredAtTheVerdictEndsTheVmAtTheNextTouch) {
+  ASSERT_NO_FATAL_FAILURE(WithNotifier({.host_retire = "after_verdict"}));
+  NestedGuest* guest = StartGuest({.name = "hasty"});
+  ASSERT_NE(guest, nullptr);
+  const auto victim = ConsumeOnce(*guest);
+  ASSERT_TRUE(victim);
+  ExpectPage(*guest, "host_retired", "yes");
+  EXPECT_TRUE(StateOf(*lab_, "hasty")->starts_with("running")) << "nobody has touched the page yet";
+  // A boot that nobody tells of the page, because no notifier is there.
+  ASSERT_TRUE(lab_->notifier().Kill());
+  ASSERT_TRUE(guest->Reset());
+  ASSERT_TRUE(guest->WaitUp(kGuestUp));
+  const auto taken = TakeAllMemory(*lab_, *guest, victim->page, kSettles);
+  EXPECT_FALSE(taken) << "the guest lived on";
+  const auto state = StateOf(*lab_, "hasty");
+  ASSERT_TRUE(state);
+  EXPECT_EQ(*state, "gone") << "a transient domain goes with its QEMU";
+  guests_.clear();
+  auto again = lab_->StartNotifier({});
+  EXPECT_TRUE(again) << again.error().Text();
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include <list>
 #include <memory>
 
-#include "tests/lab/story/scenes.h"
+#include "tests/lab/story/host_scenes.h"
 
 namespace seaward::lab {
 

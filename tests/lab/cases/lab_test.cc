@@ -9,7 +9,7 @@
 #include <random>
 
 #include "base/file_io.h"
-#include "tests/lab/story/scenes.h"
+#include "tests/lab/story/host_scenes.h"
 #include "tests/support/child_process.h"
 #include "tests/support/test_images.h"
 
@@ -96,7 +96,7 @@ TEST_F(LabTest, PoisonIsConsumedOnceAndThePageIsRetiredInGuestAndHost) {
   ASSERT_NO_FATAL_FAILURE(ProcessConsumesPoison());
   ASSERT_NO_FATAL_FAILURE(ExpectRetired());
   const std::uint64_t before = lab_->AbortsOnFrame();
-  auto handout = TakeAllMemory(*lab_, *guest_);
+  auto handout = TakeAllMemory(*lab_, *guest_, lab_->frame());
   ASSERT_TRUE(handout) << handout.error().Text();
   EXPECT_FALSE(handout->bad_frame_given);
   EXPECT_EQ(lab_->AbortsOnFrame(), before) << "somebody touched the retired page";

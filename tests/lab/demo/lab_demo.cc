@@ -11,7 +11,7 @@
 #include <random>
 
 #include "base/file_io.h"
-#include "tests/lab/story/scenes.h"
+#include "tests/lab/story/host_scenes.h"
 #include "tests/support/child_process.h"
 
 namespace seaward::lab {
@@ -49,7 +49,7 @@ Status ShowConsumption(Lab& lab, NestedGuest& guest, Judge& judge) {
   judge.Demand(consumed->kernel_alive, "the guest's kernel lives");
   judge.Demand(consumed->aborts > 0, "the host's kernel saw an external abort");
   if (auto retired = WaitRetired(lab, guest); !retired) return retired;
-  auto handout = TakeAllMemory(lab, guest);
+  auto handout = TakeAllMemory(lab, guest, lab.frame());
   if (!handout) return Forward(handout);
   judge.Demand(!handout->bad_frame_given, "nobody is given the bad page");
   return {};

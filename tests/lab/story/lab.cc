@@ -58,9 +58,7 @@ Status Lab::BringUp(const std::string& work) {
   narrator_.Say(fmt::format("Linux {} runs with KVM; its tracer counts kvm_handle_guest_sea",
                             host_->kernel()));
   if (auto up = StartLibvirtd(*host_); !up) return up;
-  auto notifier = Notifier::Start(*host_);
-  if (!notifier) return Forward(notifier);
-  notifier_ = std::move(*notifier);
+  if (auto started = StartNotifier({}); !started) return started;
   narrator_.Say("libvirtd and seaward-notifier run in it");
   auto poison = PoisonTool::Start(*host_);
   if (!poison) return Forward(poison);
@@ -127,6 +125,10 @@ Result<Json> Lab::Seawardctl(const std::string& words) {
 
 Status Lab::RestartNotifier(const NotifierPlan& plan) {
   if (auto stopped = notifier_->Stop(); !stopped) return stopped;
+  return StartNotifier(plan);
+}
+
+Status Lab::StartNotifier(const NotifierPlan& plan) {
   auto notifier = Notifier::Start(*host_, plan);
   if (!notifier) return Forward(notifier);
   notifier_ = std::move(*notifier);

@@ -44,8 +44,10 @@ class Lab {
 
   // What `seawardctl WORDS --json` answers in the emulated host.
   Result<Json> Seawardctl(const std::string& words);
-  // Ends seaward-notifier and starts it with another configuration, on the same ledger.
+  // Ends seaward-notifier and starts it with another configuration, on the same ledger; or starts
+  // it where there is none any more.
   Status RestartNotifier(const NotifierPlan& plan);
+  Status StartNotifier(const NotifierPlan& plan);
 
   // What the host's kernel recorded so far.
   KernelTrace Trace() const;

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
-
 #include "tests/support/wait_until.h"
 
 namespace seaward::lab {
@@ -127,8 +125,9 @@ Status WaitRetired(Lab& lab, NestedGuest& guest, GuestPhysAddr page) {
   return {};
 }
 
-Result<Handout> TakeAllMemory(Lab& lab, NestedGuest& guest, std::chrono::milliseconds limit) {
-  const Json wanted = Json::array({FormatAddress(lab.frame().value)});
+Result<Handout> TakeAllMemory(Lab& lab, NestedGuest& guest, GuestPhysAddr bad,
+                              std::chrono::milliseconds limit) {
+  const Json wanted = Json::array({FormatAddress(bad.value)});
   auto hog = AskForMemory(guest, "hog", {{"wanted", wanted}}, limit);
   if (!hog) return Forward(hog);
   Handout handout{hog->at("pages").get<std::uint64_t>(), !hog->at("found").empty()};
@@ -151,7 +150,7 @@ Result<NextBoot> BootAgain(Lab& lab, NestedGuest& guest, BootOrder order) {
     auto retired = IsRetired(guest, lab.frame());
     const Json early = guest.status().value("early", Json());
     boot.early_stage_ran = early.is_object() && early.value("exit", -1) == 0 && retired && *retired;
-    auto handout = TakeAllMemory(lab, guest);
+    auto handout = TakeAllMemory(lab, guest, lab.frame());
     if (!handout) return Forward(handout);
     boot.workload = *handout;
   }
@@ -173,7 +172,7 @@ Result<Downfall> WatchDownfall(Lab& lab, NestedGuest& guest, std::uint64_t enoug
     return true;
   };
   while (seen.panics < enough) {
-    auto handout = TakeAllMemory(lab, guest, kUntilSilent);
+    auto handout = TakeAllMemory(lab, guest, lab.frame(), kUntilSilent);
     if (handout) {
       seen.outcome = handout->bad_frame_given ? "reused" : "none";
       break;
@@ -193,25 +192,6 @@ Result<Downfall> WatchDownfall(Lab& lab, NestedGuest& guest, std::uint64_t enoug
   }
   lab.transcript().Add("downfall", {{"outcome", seen.outcome}, {"panics", seen.panics}});
   return seen;
-}
-
-Result<std::uint64_t> CorruptedInHost(Lab& lab) {
-  auto text = lab.host().Shell("awk '/HardwareCorrupted/ { print $2 }' /proc/meminfo", kQuestion);
-  if (!text) return Forward(text);
-  return std::strtoull(text->c_str(), nullptr, 10);
-}
-
-Status WaitRetiredInHost(Lab& lab, std::uint64_t before) {
-  const auto more = [&] {
-    auto now = CorruptedInHost(lab);
-    return now && *now > before;
-  };
-  if (!WaitUntil(more, kUntilRetired))
-    return Fail(ErrorCode::kTimeout, "the host's kernel keeps the page in use");
-  auto kernel_log = lab.host().Shell("dmesg | grep -i 'memory failure' | tail -n 4", kQuestion);
-  lab.transcript().Add("host_retired", {{"kernel_log", kernel_log ? *kernel_log : ""}});
-  lab.narrator().Say("the VM is gone, and the host's kernel has retired the page, too");
-  return {};
 }
 
 }  // namespace seaward::lab

@@ -33,12 +33,12 @@ Result<Consumption> ConsumePoison(Lab& lab, NestedGuest& guest);
 Status WaitRetired(Lab& lab, NestedGuest& guest);
 Status WaitRetired(Lab& lab, NestedGuest& guest, GuestPhysAddr page);
 
-// Allocates nearly all memory of the guest; true when the bad frame was among it.
+// Allocates nearly all memory of the guest.
 struct Handout {
   std::uint64_t pages = 0;
   bool bad_frame_given = false;
 };
-Result<Handout> TakeAllMemory(Lab& lab, NestedGuest& guest,
+Result<Handout> TakeAllMemory(Lab& lab, NestedGuest& guest, GuestPhysAddr bad,
                               std::chrono::milliseconds limit = kGuestWork);
 
 // The next boot of a guest whose frame is still bad.
@@ -59,11 +59,5 @@ struct Downfall {
 };
 // Lets each of its boots use all its memory, and watches until it has panicked `enough` times.
 Result<Downfall> WatchDownfall(Lab& lab, NestedGuest& guest, std::uint64_t enough);
-
-// Memory that the host's kernel itself has taken out of use (its HardwareCorrupted counter), kB.
-Result<std::uint64_t> CorruptedInHost(Lab& lab);
-// After the guest is destroyed: waits until there is more of it than `before`, which only the
-// notifier can have asked for.
-Status WaitRetiredInHost(Lab& lab, std::uint64_t before);
 
 }  // namespace seaward::lab
