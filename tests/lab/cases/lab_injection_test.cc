@@ -1,0 +1,107 @@
+// How the guest is told of an exit: SEAWARD_INJECT kvm, exact, native (docs/CONTRACT.md). Each mode on
+// a guest of its own, side by side in one run, with the exposure that it leaves. Rows in
+// build/lab/exits.json.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include "tests/lab/cases/lab_fixture.h"
+#include "tests/lab/story/exit_watch.h"
+#include "tests/support/wait_until.h"
+
+namespace seaward::lab {
+namespace {
+
+class Injection : public LabFixture {
+ protected:
+  // A process of `guest` accesses its bad page; what came of it, kept as a row.
+  ExitRow Consume(NestedGuest& guest, const std::string& kind, const std::string& access,
+                  const PoisonKind& poison = {}) {
+    ExitRow row{.kind = kind};
+    auto watch = ExitWatch::Begin(*lab_, guest.name());
+    EXPECT_TRUE(watch) << watch.error().Text();
+    auto victim = StartVictim(*lab_, guest, std::nullopt);
+    EXPECT_TRUE(victim) << victim.error().Text();
+    if (!watch || !victim) return row;
+    victim_ = *victim;
+    const auto bad = MakeBad(guest, victim->page, poison);
+    EXPECT_TRUE(bad) << bad.error().Text();
+    if (!bad) return row;
+    const auto felt = TouchUntilDead(guest, *victim, access);
+    EXPECT_TRUE(felt) << felt.error().Text();
+    if (felt) EXPECT_EQ(felt->signal, SIGBUS) << "the guest's answer to poison in user memory";
+    if (!poison.without_address) EXPECT_TRUE(watch->WaitVerdict(victim->page));
+    auto seen = watch->Row(kind);
+    EXPECT_TRUE(seen) << seen.error().Text();
+    if (seen) row = *seen;
+    if (felt) {
+      row.guest_esr = felt->esr;
+      row.guest_far = felt->far;
+      row.outcome = fmt::format("signal_{}", felt->signal);
+    }
+    Keep(row);
+    return row;
+  }
+  Victim victim_;
+};
+
+TEST_F(Injection, KvmInjectsADataAbort) {
+  NestedGuest* guest = StartGuest({.name = "kvm", .inject = "kvm"});
+  ASSERT_NE(guest, nullptr);
+  const ExitRow row = Consume(*guest, "mode_kvm", "read");
+  EXPECT_EQ(row.injection, "kvm");
+  EXPECT_EQ(row.verdict, "retired");
+  EXPECT_EQ(row.guest_far, row.gva);
+}
+
+// What KVM's own injection would lose reaches the guest.
+TEST_F(Injection, ExactTellsTheGuestWhatTheHardwareWouldHave) {
+  NestedGuest* guest = StartGuest({.name = "exact", .inject = "exact"});
+  ASSERT_NE(guest, nullptr);
+  ExitRow row = Consume(*guest, "mode_exact_read", "read");
+  EXPECT_EQ(row.injection, "exact");
+  EXPECT_EQ(row.guest_esr, row.esr);
+  EXPECT_EQ(row.guest_far, row.gva);
+  EXPECT_EQ(row.verdict, "retired");
+  row = Consume(*guest, "mode_exact_write", "write");
+  EXPECT_EQ(row.guest_esr, row.esr) << "the direction of the access";
+  row = Consume(*guest, "mode_exact_fetch", "execute");
+  EXPECT_EQ(row.guest_esr, row.esr) << "an instruction abort";
+  row = Consume(*guest, "mode_exact_fnv", "read", {.without_address = true});
+  EXPECT_EQ(row.guest_esr, row.esr) << "FnV";
+}
+
+// Nothing is injected: the host retires its page while the vCPU is held, and QEMU's own GHES tells
+// the guest's kernel, which retires the page at the moment of consumption.
+TEST_F(Injection, NativeLetsTheGuestsOwnKernelRetireThePage) {
+  NestedGuest* agent_path = StartGuest({.name = "agent", .board = Board::kAcpiGhes,
+                                        .inject = "kvm"});
+  ASSERT_NE(agent_path, nullptr);
+  const ExitRow by_agent = Consume(*agent_path, "ghes_kvm", "read");
+  EXPECT_EQ(by_agent.injection, "kvm");
+  EXPECT_EQ(by_agent.host_retired, "yes");
+
+  NestedGuest* native = StartGuest({.name = "native", .board = Board::kAcpiGhes});
+  ASSERT_NE(native, nullptr);
+  const ExitRow row = Consume(*native, "mode_native", "read");
+  EXPECT_EQ(row.injection, "native") << "which auto picks where it works";
+  EXPECT_EQ(row.host_retired, "yes");
+  EXPECT_EQ(row.exits_observed, 1u) << "the guest entered again without another abort";
+  const auto kernel = native->AskAgain("exec", {{"argv", {"/bin/busybox", "dmesg"}}}, kGuestWork);
+  ASSERT_TRUE(kernel) << kernel.error().Text();
+  const std::string log = kernel->value("output", "");
+  EXPECT_NE(log.find("Hardware error from APEI"), std::string::npos) << log;
+  EXPECT_NE(log.find("Memory failure"), std::string::npos) << log;
+  ASSERT_TRUE(by_agent.exposure_us && row.exposure_us);
+  lab_->narrator().Say(fmt::format("exposure: {:.0f} us by the agent, {:.0f} us until it confirmed "
+                                   "the native path",
+                                   *by_agent.exposure_us, *row.exposure_us));
+}
+
+}  // namespace
+}  // namespace seaward::lab
+
+int main(int argc, char** argv) {
+  if (seaward::lab::MustSkip()) return 0;
+  ::testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
