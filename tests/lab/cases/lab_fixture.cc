@@ -47,7 +47,7 @@ NestedGuest* LabFixture::StartGuest(const GuestPlan& plan) {
 }
 
 std::optional<Victim> LabFixture::ConsumeOnce(NestedGuest& guest) {
-  auto victim = StartVictim(*lab_, guest, std::nullopt);
+  auto victim = StartVictim(*lab_, guest, {});
   EXPECT_TRUE(victim) << victim.error().Text();
   if (!victim) return std::nullopt;
   auto consumed = ConsumePoison(*lab_, guest, *victim);
@@ -58,6 +58,22 @@ std::optional<Victim> LabFixture::ConsumeOnce(NestedGuest& guest) {
   EXPECT_TRUE(consumed->kernel_alive);
   EXPECT_GE(consumed->aborts, 1u);
   return *victim;
+}
+
+Status LabFixture::MakeBad(NestedGuest& guest, GuestPhysAddr page, const PoisonKind& kind) {
+  auto backing = guest.BackingOf(page);
+  if (!backing) return Forward(backing);
+  if (!*backing)
+    return Fail(ErrorCode::kNotFound, "nobody has touched " + FormatAddress(page.value));
+  auto bad = lab_->poison().Poison(page, **backing, kind);
+  if (bad) poisoned_.push_back(page);
+  return bad;
+}
+
+void LabFixture::Keep(const ExitRow& row) {
+  const auto kept = MergeExitRow(std::string(SEAWARD_SOURCE_DIR) + "/build/lab/" + kExitRows, row);
+  EXPECT_TRUE(kept) << kept.error().Text();
+  lab_->narrator().Say(ToJson(row).dump());
 }
 
 Json LabFixture::PageOf(const NestedGuest& guest) {

@@ -6,6 +6,7 @@
 #include <list>
 #include <memory>
 
+#include "tests/lab/story/exit_row.h"
 #include "tests/lab/story/host_scenes.h"
 
 namespace seaward::lab {
@@ -25,6 +26,11 @@ class LabFixture : public ::testing::Test {
   // A process in it consumes poison in a page of its own, and dies of SIGBUS. Nullopt, and a
   // failure, otherwise.
   std::optional<Victim> ConsumeOnce(NestedGuest& guest);
+
+  // The host page behind `page` goes bad, until the end of the case.
+  Status MakeBad(NestedGuest& guest, GuestPhysAddr page, const PoisonKind& kind = {});
+  // A row of build/lab/exits.json.
+  void Keep(const ExitRow& row);
 
   // Of `guest`, in `seawardctl status`; nullptr as JSON when there is none, or not just one.
   Json PageOf(const NestedGuest& guest);

@@ -26,7 +26,7 @@ constexpr char kDomain[] =
   <name>{name}</name><memory unit='MiB'>{mib}</memory><vcpu>1</vcpu>
   <os><type arch='aarch64' machine='virt'>hvm</type>{loader}
     <kernel>/guest/Image</kernel><initrd>/seaward/guest/initramfs</initrd>
-    <cmdline>console=ttyAMA0 loglevel=4 panic=-1 oops=panic seaward.frames=1{words}</cmdline></os>
+    <cmdline>console=ttyAMA0 loglevel={loglevel} panic=-1 oops=panic seaward.frames=1{words}</cmdline></os>
   <features>{acpi}<gic version='3'/></features><cpu mode='host-passthrough'/>
   <on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>restart</on_crash>
   <devices><emulator>/usr/bin/qemu-system-aarch64</emulator>
@@ -58,12 +58,14 @@ std::uint64_t MemoryOf(Board board) {
 
 std::string DomainXml(const GuestPlan& plan) {
   const bool acpi = plan.board == Board::kAcpiGhes;
-  return fmt::format(
-      kDomain, fmt::arg("name", plan.name), fmt::arg("mib", MemoryOf(plan.board) >> 20),
-      fmt::arg("words", plan.guarded ? " seaward.early=1 seaward.agent=1" : ""),
-      fmt::arg("loader", acpi ? kFirmware : ""), fmt::arg("acpi", acpi ? "<acpi/>" : ""),
-      fmt::arg("arguments", acpi ? kRasByHand : ""), fmt::arg("inject", plan.inject),
-      fmt::arg("sockets", kLibvirtRuntime), fmt::arg("attach", kAttachSocket));
+  return fmt::format(kDomain, fmt::arg("name", plan.name),
+                     fmt::arg("mib", MemoryOf(plan.board) >> 20),
+                     fmt::arg("words", plan.guarded ? " seaward.early=1 seaward.agent=1" : ""),
+                     // GHES speaks in warnings.
+                     fmt::arg("loglevel", acpi ? 5 : 4), fmt::arg("loader", acpi ? kFirmware : ""),
+                     fmt::arg("acpi", acpi ? "<acpi/>" : ""),
+                     fmt::arg("arguments", acpi ? kRasByHand : ""), fmt::arg("inject", plan.inject),
+                     fmt::arg("sockets", kLibvirtRuntime), fmt::arg("attach", kAttachSocket));
 }
 
 }  // namespace

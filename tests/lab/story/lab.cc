@@ -142,9 +142,9 @@ std::uint64_t Lab::AbortsOn(GuestPhysAddr page) const {
                     [&](const ObservedAbort& abort) { return abort.page == page; }));
 }
 
-ConsoleSigns Lab::Console(std::size_t from) const {
-  const std::string text = ReadLog(host_->WorkPath(kGuestConsole));
-  return ReadConsole(std::string_view(text).substr(std::min(from, text.size())));
+std::string Lab::ConsoleText(std::size_t from) const {
+  std::string text = ReadLog(host_->WorkPath(kGuestConsole));
+  return text.erase(0, std::min(from, text.size()));
 }
 
 std::size_t Lab::ConsoleSize() const {

@@ -55,7 +55,8 @@ class Lab {
   std::uint64_t AbortsOnFrame() const { return AbortsOn(frame()); }
   std::uint64_t AbortsOn(GuestPhysAddr page) const;
   // The guests' console from byte `from` on.
-  ConsoleSigns Console(std::size_t from) const;
+  std::string ConsoleText(std::size_t from) const;
+  ConsoleSigns Console(std::size_t from) const { return ReadConsole(ConsoleText(from)); }
   std::size_t ConsoleSize() const;
 
   // Takes the poison away, ends the notifier and leaves its ledger in the work folder.

@@ -25,26 +25,6 @@ constexpr std::chrono::seconds kUntilSilent{20};
 constexpr std::uint64_t kLeaveBytes = 4u << 20;
 constexpr std::uint64_t kLeaveAtMost = 32u << 20;
 
-// Touches the page until the process is dead; its signal.
-Result<int> TouchUntilDead(NestedGuest& guest, pid_t victim) {
-  std::optional<int> signal;
-  Error error;
-  const auto dead = [&] {
-    auto touch = guest.Ask("victim_touch", {{"pid", victim}}, kQuestion);
-    if (!touch) {
-      error = touch.error();
-      return true;
-    }
-    if (touch->value("touch", "") != "died") return false;
-    signal = touch->value("signal", 0);
-    return true;
-  };
-  if (!WaitUntil(dead, kUntilAbort))
-    return Fail(ErrorCode::kTimeout, "the process never felt the poison");
-  if (!signal) return tl::unexpected<Error>(error);
-  return *signal;
-}
-
 // A command that allocates nearly all memory. The guest's kernel may kill who does so, when it
 // needs more at that moment; it then lives, and is asked for less.
 Result<Json> AskForMemory(NestedGuest& guest, const std::string& command, Json arguments,
@@ -67,9 +47,9 @@ Result<bool> IsRetired(NestedGuest& guest, GuestPhysAddr page) {
 
 }  // namespace
 
-Result<Victim> StartVictim(Lab& lab, NestedGuest& guest, std::optional<GuestPhysAddr> at) {
-  Json arguments = Json::object();
-  if (at) arguments["at"] = FormatAddress(at->value);
+Result<Victim> StartVictim(Lab& lab, NestedGuest& guest, const VictimWish& wish) {
+  Json arguments = {{"report_fault", wish.report_fault}};
+  if (wish.at) arguments["at"] = FormatAddress(wish.at->value);
   auto started = AskForMemory(guest, "victim_start", arguments, kGuestWork);
   if (!started) return Forward(started);
   auto page = ParseAddress(started->at("pages").at(0).get<std::string>());
@@ -78,8 +58,32 @@ Result<Victim> StartVictim(Lab& lab, NestedGuest& guest, std::optional<GuestPhys
   return Victim{started->at("pid").get<pid_t>(), {*page}};
 }
 
+Result<Feeling> TouchUntilDead(NestedGuest& guest, const Victim& victim,
+                               const std::string& access) {
+  Feeling felt;
+  Status asked;
+  const auto dead = [&] {
+    auto touch = guest.Ask("victim_touch", {{"pid", victim.pid}, {"access", access}}, kQuestion);
+    if (!touch) {
+      asked = Forward(touch);
+      return true;
+    }
+    if (touch->contains("fault")) {
+      const Json& fault = touch->at("fault");
+      if (auto esr = ParseAddress(fault.value("esr", ""))) felt.esr = *esr;
+      if (auto far = ParseAddress(fault.value("address", ""))) felt.far = *far;
+    }
+    felt.signal = touch->value("signal", 0);
+    return touch->value("touch", "") == "died";
+  };
+  if (!WaitUntil(dead, kUntilAbort))
+    return Fail(ErrorCode::kTimeout, "the process never felt the poison");
+  if (!asked) return Forward(asked);
+  return felt;
+}
+
 Result<Consumption> ConsumePoison(Lab& lab, NestedGuest& guest) {
-  auto victim = StartVictim(lab, guest, lab.frame());
+  auto victim = StartVictim(lab, guest, {.at = lab.frame()});
   if (!victim) return Forward(victim);
   return ConsumePoison(lab, guest, *victim);
 }
@@ -94,10 +98,10 @@ Result<Consumption> ConsumePoison(Lab& lab, NestedGuest& guest, const Victim& vi
   if (auto bad = lab.poison().Poison(victim.page, **backing); !bad) return Forward(bad);
   lab.narrator().Say("that page is bad now: every access aborts. The process reads it ...");
 
-  auto signal = TouchUntilDead(guest, victim.pid);
-  if (!signal) return Forward(signal);
+  auto felt = TouchUntilDead(guest, victim);
+  if (!felt) return Forward(felt);
   Consumption seen;
-  seen.victim_signal = *signal;
+  seen.victim_signal = felt->signal;
   seen.core_pattern = pattern->value("text", "");
   const std::string boot = guest.boot_id();
   auto status = guest.AskAgain("status", Json::object(), kQuestion);

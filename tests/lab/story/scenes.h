@@ -14,8 +14,21 @@ struct Victim {
   pid_t pid = -1;
   GuestPhysAddr page;
 };
-// `at`: the page to own, which then is searched; any without it.
-Result<Victim> StartVictim(Lab& lab, NestedGuest& guest, std::optional<GuestPhysAddr> at);
+struct VictimWish {
+  std::optional<GuestPhysAddr> at = {};  // the page to own, which then is searched; any without it
+  bool report_fault = false;             // it says what the signal's frame holds before it dies
+};
+Result<Victim> StartVictim(Lab& lab, NestedGuest& guest, const VictimWish& wish);
+
+// How a process felt an abort. Numbers as the kernel wrote them into the signal's frame, when they
+// were asked for.
+struct Feeling {
+  int signal = 0;
+  std::optional<std::uint64_t> esr, far;
+};
+// Lets it access its page until it is dead. `access`: read, write, execute. kTimeout when it lives.
+Result<Feeling> TouchUntilDead(NestedGuest& guest, const Victim& victim,
+                               const std::string& access = "read");
 
 // A user process consumes poison.
 struct Consumption {
