@@ -5,6 +5,7 @@
 // Keys, nanoseconds: kvm_run_overhead_ns (what the interposer adds), empty_call_ns, kvm_run_ns.
 #include <benchmark/benchmark.h>
 
+#include <cerrno>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -37,6 +38,9 @@ class IdleKvm final : public KvmCalls {
   void UnmapRun(kvm_run*) noexcept override {}
   FdIdentity Identify(int) noexcept override { return {}; }
   bool ReadMemory(HostVirtAddr, std::span<std::byte>) noexcept override { return false; }
+  void JudgePages(std::span<PageToReplace>, Look) override {}
+  std::size_t PageBytes() noexcept override { return kPoisonGranule; }
+  int SetAside(const PageToReplace&, std::size_t) noexcept override { return ENOSYS; }
   MonoTime Now() noexcept override { return {}; }
   void Rest(std::chrono::milliseconds) noexcept override {}
   void Say(LogLevel, std::string_view) noexcept override {}
@@ -47,7 +51,7 @@ class IdleKvm final : public KvmCalls {
 
 class NoSinks final : public ExitSinkFactory {
  public:
-  std::unique_ptr<ExitSink> Open() override { return nullptr; }
+  std::unique_ptr<ExitSink> Open(HealOrderTaker&) override { return nullptr; }
 };
 
 void EmptyCall(benchmark::State& state) {
