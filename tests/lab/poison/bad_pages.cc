@@ -83,7 +83,8 @@ Status BadPages::Check() {
     if (bad.lifted) continue;
     auto owner = ram_.Load(bad.owner);
     if (!owner) return Forward(owner);
-    if ((*owner & kOutputAddress) != bad.backing.value) {
+    // Without the valid bit it is the kernel's note of a page that it has retired.
+    if ((*owner & (kOutputAddress | kValidDescriptor)) != (bad.backing.value | kValidDescriptor)) {
       bad.lifted = true;
       if (auto freed = FreeSlots(bad); !freed) return freed;
       continue;

@@ -14,6 +14,9 @@ namespace seaward::lab {
 
 inline constexpr std::uint64_t kOutputAddress = 0x0000fffffffff000;
 inline constexpr std::uint64_t kValidDescriptor = 1;
+// In a process's last-level entry: nG when it is valid, Linux's mark of a page that is unmapped for
+// a moment when it is not; clear in Linux's notes of what lies elsewhere (swap, a retired page).
+inline constexpr unsigned kMapsBit = 11;
 
 struct StageTwoLeaf {
   HostPhysAddr at;

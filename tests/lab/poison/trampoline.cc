@@ -1,6 +1,7 @@
 #include "tests/lab/poison/trampoline.h"
 
 #include "tests/lab/poison/assembler.h"
+#include "tests/lab/poison/host_tables.h"
 
 namespace seaward::lab {
 namespace {
@@ -36,9 +37,11 @@ void FindSlot(Assembler& a, const VcpuLayout& layout, Assembler::Label list,
   a.LoadNear(Reg::kX15, Reg::kX13, 8 - kSlotBytes);
   a.Compare(Reg::kX15, Reg::kX12);
   a.BranchIf(Condition::kNotEqual, next);
-  // The poison is the host page's: it counts only while the VMM has that page there.
+  // The poison is the host page's: it counts only while the VMM has that page there. An entry that
+  // the host's kernel has made one for a retired page still holds the number, but is not valid.
   a.LoadNear(Reg::kX15, Reg::kX13, 16 - kSlotBytes);
   a.LoadNear(Reg::kX15, Reg::kX15, 0);
+  a.BranchIfBitClear(Reg::kX15, kMapsBit, next);
   a.ExtractBits(Reg::kX15, Reg::kX15, 12, 36);
   a.LoadNear(Reg::kX16, Reg::kX13, 24 - kSlotBytes);
   a.Compare(Reg::kX15, Reg::kX16);

@@ -99,6 +99,8 @@ TEST_F(TrampolineTest, LetsAccessesThroughOnceTheVmmHasOtherBacking) {
   EXPECT_EQ(SyndromeOf(kDataRead), kDataRead);
   cpu_.memory[kOwner] = 0x00e80000'8c123f42;  // not present for a moment, the same page
   EXPECT_EQ(SyndromeOf(kDataRead), 0x92000010u);
+  cpu_.memory[kOwner] = 0x00000000'8c123740;  // the page retired by the host's kernel
+  EXPECT_EQ(SyndromeOf(kDataRead), kDataRead);
 }
 
 TEST_F(TrampolineTest, LooksThroughTheWholeListAndPastFreeSlots) {
