@@ -16,7 +16,7 @@ std::string_view FileName(std::string_view path) {
 std::string InterposerIn(const std::string& preload) {
   for (std::size_t at = 0; at < preload.size();) {
     const std::size_t end = std::min(preload.find_first_of(": ", at), preload.size());
-    const std::string object = preload.substr(at, end - at);
+    std::string object = preload.substr(at, end - at);
     if (FileName(object) == kPreloadName) return object;
     at = end + 1;
   }

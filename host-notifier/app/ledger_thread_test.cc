@@ -37,7 +37,7 @@ class LedgerThreadTest : public ::testing::Test {
   }
 
   void Write(
-      int number, std::function<Status()> work = [] { return Status(); }) {
+      int number, const std::function<Status()>& work = [] { return Status(); }) {
     thread_->Write<void>(
         [work](ledger::Ledger&) { return work(); },
         [this, number](const Status& done) { done_.push_back(done ? number : -number); });

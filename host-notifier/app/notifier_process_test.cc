@@ -185,10 +185,8 @@ class HostRetirementTest : public NotifierProcessTest {
     if (!root_) return;
     Until("it is retired in the host",
           [this] { return Count("SELECT count(*) FROM page WHERE host_retired='yes'") == 1; });
-    char address[32];
     const auto frame = static_cast<std::uint64_t>(Count("SELECT host_frame FROM page"));
-    std::snprintf(address, sizeof(address), "0x%llx",
-                  static_cast<unsigned long long>(frame * 4096));
+    const std::string address = FormatAddress(frame * kPoisonGranule);
     EXPECT_EQ(address, Offlined());
   }
   std::string Offlined() const {

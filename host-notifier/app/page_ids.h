@@ -46,7 +46,7 @@ class PageIds {
   void Reserve() {
     reserving_ = true;
     ledger_.Write<std::uint64_t>([](ledger::Ledger& l) { return l.ReservePageIds(kBlock); },
-                                 [this](Result<std::uint64_t> first) { Received(first); });
+                                 [this](const Result<std::uint64_t>& first) { Received(first); });
   }
   void Received(const Result<std::uint64_t>& first) {
     reserving_ = false;

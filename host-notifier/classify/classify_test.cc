@@ -34,9 +34,9 @@ TEST(ClassifyExit, LocatesADataAbortInItsFourKibGranule) {
 }
 
 TEST(ClassifyExit, KnowsEveryAbortClass) {
-  for (const std::uint64_t ec : {0x24, 0x25})
+  for (const std::uint64_t ec : {0x24U, 0x25U})
     EXPECT_EQ(Classify(kGpaValid, ec << 26 | 0x10).access, Access::kData);
-  for (const std::uint64_t ec : {0x20, 0x21})
+  for (const std::uint64_t ec : {0x20U, 0x21U})
     EXPECT_EQ(Classify(kGpaValid, ec << 26 | 0x10).access, Access::kInstruction);
   for (std::uint64_t ec = 0; ec < 64; ++ec) {
     if (ec == 0x20 || ec == 0x21 || ec == 0x24 || ec == 0x25) continue;
@@ -97,7 +97,7 @@ PoisonEvent ClassifyWalked(std::uint64_t flags, std::uint64_t esr, std::uint64_t
 }
 
 TEST(ClassifyExit, OnlySuspectsATableThatWasFoundByWalking) {
-  for (const std::uint64_t status : {0x13, 0x14, 0x17, 0x1b, 0x1f}) {
+  for (const std::uint64_t status : {0x13U, 0x14U, 0x17U, 0x1bU, 0x1fU}) {
     const PoisonEvent event = ClassifyWalked(0, kDataAbort | status);
     EXPECT_EQ(event.location, Location::kSuspected) << status;
     EXPECT_EQ(event.suspect, ByteRange::Granule(GuestPhysAddr{0x48048000})) << status;
@@ -143,7 +143,7 @@ TEST(ClassifyExit, ReadsSeverityWhereItIsDefined) {
   EXPECT_EQ(severity(1, 0x10), Severity::kUnknown);
   EXPECT_EQ(severity(2, 0x10), Severity::kUncontainable);
   EXPECT_EQ(severity(3, 0x10), Severity::kRestartable);
-  for (const std::uint64_t fsc : {0x14, 0x18, 0x1f})
+  for (const std::uint64_t fsc : {0x14U, 0x18U, 0x1fU})
     EXPECT_EQ(severity(2, fsc), Severity::kUnknown) << fsc;
 }
 

@@ -10,26 +10,9 @@ namespace seaward::lab {
 namespace {
 
 constexpr std::chrono::seconds kSettles{120};
-constexpr std::uint64_t kPage = 4096;
 
 class DomainKinds : public LabFixture {
  protected:
-  // Waits for a word about the one page of `guest`, and returns the page.
-  Json ExpectPage(const NestedGuest& guest, const char* key, const Json& value) {
-    Json page;
-    const auto is = [&] {
-      page = PageOf(guest);
-      return page.is_object() && page.at(key) == value;
-    };
-    EXPECT_TRUE(seaward::testing::WaitUntil(is, kSettles)) << key << ": " << page.dump(1);
-    return page;
-  }
-  // The frame of the host behind the page of `guest`, as the notifier recorded it at the event.
-  HostPhysAddr RecordedFrame(const Json& page) {
-    auto number = ParseAddress(page.at("host_frame").get<std::string>());
-    EXPECT_TRUE(number) << page.dump(1);
-    return {number ? *number * kPage : 0};
-  }
   // A VM lives its life: a page of it goes bad and is retired in it; the VM ends.
   HostPhysAddr LifeOfAVm(const std::string& name) {
     NestedGuest* guest = StartGuest({.name = name});
@@ -40,15 +23,6 @@ class DomainKinds : public LabFixture {
     guests_.clear();
     return RecordedFrame(page);
   }
-  bool IsGivenToAnybody(HostPhysAddr frame) {
-    auto handout = TakeAllHostMemory(*lab_, frame);
-    EXPECT_TRUE(handout) << handout.error().Text();
-    return handout && handout->bad_frame_given;
-  }
-  void WithNotifier(const NotifierPlan& plan) {
-    const auto restarted = lab_->RestartNotifier(plan);
-    ASSERT_TRUE(restarted) << restarted.error().Text();
-  }
 };
 
 TEST_F(DomainKinds, WithoutGhesTheHostRetiresWhenTheVmEndsAndNobodyIsGivenTheFrame) {
@@ -57,14 +31,14 @@ TEST_F(DomainKinds, WithoutGhesTheHostRetiresWhenTheVmEndsAndNobodyIsGivenTheFra
   const HostPhysAddr frame = LifeOfAVm("plain");
   ASSERT_NE(frame.value, 0u);
   ASSERT_TRUE(WaitRetiredInHost(*lab_, *before));
-  EXPECT_FALSE(IsGivenToAnybody(frame));
+  EXPECT_FALSE(IsGivenToAnybodyInTheHost(frame));
 }
 
 TEST_F(DomainKinds, ControlWithHostRetireOffTheFrameIsGivenToTheNext) {
   ASSERT_NO_FATAL_FAILURE(WithNotifier({.host_retire = "off"}));
   const HostPhysAddr frame = LifeOfAVm("careless");
   ASSERT_NE(frame.value, 0u);
-  EXPECT_TRUE(IsGivenToAnybody(frame));
+  EXPECT_TRUE(IsGivenToAnybodyInTheHost(frame));
   WithNotifier({});
 }
 
@@ -90,7 +64,7 @@ TEST_F(DomainKinds, WithGhesTheHostRetiresAtTheVerdictAndTheNextBootHasAGoodPage
   auto backing = guest->BackingOf(victim->page);
   ASSERT_TRUE(backing) << backing.error().Text();
   EXPECT_NE(*backing, std::optional<HostPhysAddr>(frame));
-  EXPECT_FALSE(IsGivenToAnybody(frame));
+  EXPECT_FALSE(IsGivenToAnybodyInTheHost(frame));
 }
 
 // Why `auto` waits for the end of such a VM.

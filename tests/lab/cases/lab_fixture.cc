@@ -5,8 +5,16 @@
 #include <cstdio>
 
 #include "tests/support/test_images.h"
+#include "tests/support/wait_until.h"
 
 namespace seaward::lab {
+
+namespace {
+
+// From an exit to what the notifier knows in the end; milliseconds on hardware.
+constexpr std::chrono::seconds kSettles{120};
+
+}  // namespace
 
 std::unique_ptr<Lab> LabFixture::lab_;
 
@@ -82,6 +90,37 @@ Json LabFixture::PageOf(const NestedGuest& guest) {
   if (!status) return nullptr;
   const Json& pages = status->at("vms").at(0).at("pages");
   return pages.size() == 1 ? pages.at(0) : Json();
+}
+
+Json LabFixture::ExpectPage(const NestedGuest& guest, const char* key, const Json& value) {
+  Json page;
+  const auto is = [&] {
+    page = PageOf(guest);
+    return page.is_object() && page.at(key) == value;
+  };
+  EXPECT_TRUE(testing::WaitUntil(is, kSettles)) << key << ": " << page.dump(1);
+  return page;
+}
+
+HostPhysAddr LabFixture::RecordedFrame(const Json& page) {
+  if (!page.is_object() || !page.at("host_frame").is_string()) {
+    ADD_FAILURE() << "no frame recorded: " << page.dump(1);
+    return {};
+  }
+  const auto number = ParseAddress(page.at("host_frame").get<std::string>());
+  EXPECT_TRUE(number) << page.dump(1);
+  return {number ? *number * kPoisonGranule : 0};
+}
+
+bool LabFixture::IsGivenToAnybodyInTheHost(HostPhysAddr frame) {
+  auto handout = TakeAllHostMemory(*lab_, frame);
+  EXPECT_TRUE(handout) << handout.error().Text();
+  return handout && handout->bad_frame_given;
+}
+
+void LabFixture::WithNotifier(const NotifierPlan& plan) {
+  const auto restarted = lab_->RestartNotifier(plan);
+  ASSERT_TRUE(restarted) << restarted.error().Text();
 }
 
 bool MustSkip() {

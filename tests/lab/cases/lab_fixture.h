@@ -35,6 +35,13 @@ class LabFixture : public ::testing::Test {
   // Of `guest`, in `seawardctl status`; nullptr as JSON when there is none, or not just one.
   Json PageOf(const NestedGuest& guest);
 
+  // Waits for a word about that one page, and returns the page.
+  Json ExpectPage(const NestedGuest& guest, const char* key, const Json& value);
+  // The host page behind it, as the notifier recorded it at the event.
+  static HostPhysAddr RecordedFrame(const Json& page);
+  bool IsGivenToAnybodyInTheHost(HostPhysAddr frame);
+  void WithNotifier(const NotifierPlan& plan);
+
   static std::unique_ptr<Lab> lab_;
   std::list<std::unique_ptr<NestedGuest>> guests_;
   std::list<GuestPhysAddr> poisoned_;

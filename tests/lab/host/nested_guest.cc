@@ -176,6 +176,13 @@ Status NestedGuest::Destroy() {
   return Virsh("destroy " + name_);
 }
 
+Status NestedGuest::KillVmm() {
+  host_->transcript().Add("vmm_killed", {{"name", name_}});
+  auto killed = host_->Shell(fmt::format("kill -9 {}", vmm_), kShort);
+  if (!killed) return Forward(killed);
+  return {};
+}
+
 Result<Json> NestedGuest::ProcessPages(std::uint64_t first, std::uint64_t pages) {
   return host_->command_server().Ask(
       "process_pages",

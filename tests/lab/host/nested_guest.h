@@ -55,6 +55,8 @@ class NestedGuest {
   Status Pause();
   Status Resume();
   Status Destroy();
+  // SIGKILL to its VMM.
+  Status KillVmm();
 
   // Where the VMM has the guest's RAM, and the host pages behind it now (nullopt: none yet).
   Result<std::optional<HostPhysAddr>> BackingOf(GuestPhysAddr page);

@@ -55,7 +55,10 @@ Result<Victim> StartVictim(Lab& lab, NestedGuest& guest, const VictimWish& wish)
   auto page = ParseAddress(started->at("pages").at(0).get<std::string>());
   if (!page) return Forward(page);
   lab.narrator().Say("a process in the guest owns " + FormatAddress(*page));
-  return Victim{started->at("pid").get<pid_t>(), {*page}};
+  auto backing = guest.BackingOf({*page});
+  if (!backing) return Forward(backing);
+  if (!*backing) return Fail(ErrorCode::kNotFound, "the frame has no page behind it");
+  return Victim{started->at("pid").get<pid_t>(), {*page}, **backing};
 }
 
 Result<Feeling> TouchUntilDead(NestedGuest& guest, const Victim& victim,
@@ -92,10 +95,7 @@ Result<Consumption> ConsumePoison(Lab& lab, NestedGuest& guest, const Victim& vi
   const std::uint64_t before = lab.AbortsOn(victim.page);
   auto pattern = guest.AskAgain("read", {{"path", "/proc/sys/kernel/core_pattern"}}, kQuestion);
   if (!pattern) return Forward(pattern);
-  auto backing = guest.BackingOf(victim.page);
-  if (!backing) return Forward(backing);
-  if (!*backing) return Fail(ErrorCode::kNotFound, "the frame has no page behind it");
-  if (auto bad = lab.poison().Poison(victim.page, **backing); !bad) return Forward(bad);
+  if (auto bad = lab.poison().Poison(victim.page, victim.backing); !bad) return Forward(bad);
   lab.narrator().Say("that page is bad now: every access aborts. The process reads it ...");
 
   auto felt = TouchUntilDead(guest, victim);

@@ -13,6 +13,7 @@ namespace seaward::lab {
 struct Victim {
   pid_t pid = -1;
   GuestPhysAddr page;
+  HostPhysAddr backing;  // the host page behind it
 };
 struct VictimWish {
   std::optional<GuestPhysAddr> at = {};  // the page to own, which then is searched; any without it

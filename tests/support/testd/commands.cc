@@ -156,9 +156,16 @@ Result<Json> Commands::VictimTouch(const Json& request) {
   return reply;
 }
 
+Result<Json> Commands::VictimTouchAll(const Json& request) {
+  auto bad = victims_.CountBad(request.at("pid").get<pid_t>(), LimitOf(request));
+  if (!bad) return Forward(bad);
+  return Json{{"bad", *bad}};
+}
+
 Result<Json> Commands::VictimLoop(const Json& request) {
   auto looping = victims_.KeepTouching(request.at("pid").get<pid_t>(),
-                                       request.value("index", std::uint64_t{0}));
+                                       request.value("index", std::uint64_t{0}),
+                                       request.value("survive", false));
   if (!looping) return Forward(looping);
   return Json::object();
 }
@@ -193,6 +200,7 @@ const std::map<std::string, Commands::Handler>& Commands::Table() {
       {"agent_start", &Commands::AgentStart},
       {"victim_start", &Commands::VictimStart},
       {"victim_touch", &Commands::VictimTouch},
+      {"victim_touch_all", &Commands::VictimTouchAll},
       {"victim_loop", &Commands::VictimLoop},
       {"victim_where", &Commands::VictimWhere},
       {"hog", &Commands::Hog},

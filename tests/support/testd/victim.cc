@@ -14,6 +14,7 @@
 #include "base/file_io.h"
 #include "tests/support/testd/fault_report.h"
 #include "tests/support/testd/frames.h"
+#include "tests/support/testd/survivor.h"
 
 namespace seaward::testd {
 namespace {
@@ -139,7 +140,7 @@ std::byte* FindPageAt(GuestPhysAddr wanted, std::uint64_t leave) {
   return found;
 }
 
-void Serve(int fd, std::byte* area) {
+void Serve(int fd, std::byte* area, std::uint64_t pages) {
   while (true) {
     std::istringstream question(Hear(fd));
     std::string verb;
@@ -153,7 +154,9 @@ void Serve(int fd, std::byte* area) {
       auto frame = FrameOf(page);
       Say(fd, frame && *frame ? std::to_string(AddressOf(**frame).value) : "0");
     }
-    while (verb == "loop") {
+    if (verb == "touch_all") Say(fd, std::to_string(CountBadPages(area, pages)));
+    if (verb == "storm") RetryForEver();
+    while (verb == "loop" || verb == "storm") {
       *static_cast<volatile std::byte*>(page);
     }
   }
@@ -181,7 +184,7 @@ void VictimBody(int fd, const std::string& argument) {
     where += std::to_string(AddressOf(**frame).value) + " ";
   }
   Say(fd, where);
-  Serve(fd, area);
+  Serve(fd, area, pages);
 }
 
 void HogBody(int fd, const std::string& argument) {
@@ -243,10 +246,16 @@ Result<TouchReport> Victims::TouchPage(pid_t pid, std::uint64_t index, const std
   return TouchReport{*answer == "intact" ? Touch::kIntact : Touch::kChanged};
 }
 
-Status Victims::KeepTouching(pid_t pid, std::uint64_t index) {
+Result<std::uint64_t> Victims::CountBad(pid_t pid, std::chrono::milliseconds limit) {
+  auto answer = Ask(pid, "touch_all 0", limit);
+  if (!answer) return Forward(answer);
+  return std::stoull(*answer);
+}
+
+Status Victims::KeepTouching(pid_t pid, std::uint64_t index, bool survives) {
   const auto at = workers_.find(pid);
   if (at == workers_.end()) return Fail(ErrorCode::kNotFound, "no such victim");
-  return SendTo(at->second, "loop " + std::to_string(index));
+  return SendTo(at->second, (survives ? "storm " : "loop ") + std::to_string(index));
 }
 
 Result<GuestPhysAddr> Victims::WhereIs(pid_t pid, std::uint64_t index,

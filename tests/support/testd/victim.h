@@ -51,8 +51,11 @@ class Victims {
   // was, "execute" calls a function in it. kInvalid for another word.
   Result<TouchReport> TouchPage(pid_t pid, std::uint64_t index, const std::string& access,
                                 std::chrono::milliseconds limit);
-  // The victim reads page `index` again and again, for ever, and answers no more.
-  Status KeepTouching(pid_t pid, std::uint64_t index);
+  // The victim reads all its pages, behind a SIGBUS handler: how many raised the signal.
+  Result<std::uint64_t> CountBad(pid_t pid, std::chrono::milliseconds limit);
+  // The victim reads page `index` again and again, for ever, and answers no more. `survives`: with
+  // a SIGBUS handler that returns.
+  Status KeepTouching(pid_t pid, std::uint64_t index, bool survives);
   // Where page `index` is now (it may have been migrated).
   Result<GuestPhysAddr> WhereIs(pid_t pid, std::uint64_t index, std::chrono::milliseconds limit);
   void Forget(pid_t pid) { workers_.erase(pid); }
