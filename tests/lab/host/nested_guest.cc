@@ -20,6 +20,10 @@ constexpr std::chrono::seconds kOneTry{3};
 // One that is up answers within a second or two.
 constexpr std::chrono::seconds kOneAnswer{10};
 constexpr std::uint64_t kPage = 4096;
+// Leaves the kernel just enough to live on; where that was too little, twice as much, to this
+// limit.
+constexpr std::uint64_t kLeaveBytes = 4u << 20;
+constexpr std::uint64_t kLeaveAtMost = 32u << 20;
 
 constexpr char kDomain[] =
     R"(<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
@@ -150,6 +154,16 @@ Result<Json> NestedGuest::AskAgain(const std::string& question, const Json& argu
   };
   testing::WaitUntil(answered, limit);
   return reply;
+}
+
+Result<Json> NestedGuest::AskForMemory(const std::string& command, Json arguments,
+                                       milliseconds limit) {
+  for (std::uint64_t leave = kLeaveBytes;; leave *= 2) {
+    arguments["leave_bytes"] = leave;
+    auto reply = Ask(command, arguments, limit);
+    if (reply || leave == kLeaveAtMost || !reply.error().context.ends_with("worker is gone"))
+      return reply;
+  }
 }
 
 Status NestedGuest::Reset() {

@@ -48,6 +48,10 @@ class NestedGuest {
   // says on its command port while nobody is connected is lost.
   Result<Json> AskAgain(const std::string& question, const Json& arguments,
                         std::chrono::milliseconds limit);
+  // A command that allocates nearly all memory. The guest's kernel may kill who does so, when it
+  // needs more at that moment; it then lives, and is asked for less.
+  Result<Json> AskForMemory(const std::string& command, Json arguments,
+                            std::chrono::milliseconds limit);
   // As a button would, and as the guest itself would.
   Status Reset();
   Status RebootFromInside();

@@ -83,12 +83,12 @@ Status Lab::SurveyFrames(std::uint64_t seed) {
     if (!boot) return Forward(boot);
     boots.push_back(std::move(*boot));
   }
-  if (auto paused = control_->Pause(); !paused) return paused;
   if (auto kept = KeepCapabilities(*host_); !kept)
     narrator_.Say("libvirt's knowledge of QEMU not kept: " + kept.error().Text());
-  auto choice = ChooseFrame(boots, seed);
+  auto choice = ChooseObtainableFrame(boots, seed);
   if (!choice) return Forward(choice);
   choice_ = *choice;
+  if (auto paused = control_->Pause(); !paused) return paused;
   transcript_.Add("choice", {{"frame", FormatAddress(choice_.frame.value)},
                              {"free_frames", choice_.free_frames},
                              {"candidates", choice_.candidates},
@@ -98,6 +98,28 @@ Status Lab::SurveyFrames(std::uint64_t seed) {
       "seed {} takes {}",
       choice_.free_frames, choice_.candidates, choice_.seed, FormatAddress(choice_.frame.value)));
   return {};
+}
+
+// What the kernel hands out last, no process can be made to own: it needs it itself. So the choice
+// is the first of some random frames that the control's kernel gives to a process that takes all.
+Result<Choice> Lab::ChooseObtainableFrame(const std::vector<BootSurvey>& boots,
+                                          std::uint64_t seed) {
+  constexpr std::uint64_t kTries = 16;
+  std::vector<Choice> choices;
+  Json wanted = Json::array();
+  for (std::uint64_t i = 0; i < kTries; ++i) {
+    auto choice = ChooseFrame(boots, seed + i);
+    if (!choice) return Forward(choice);
+    wanted.push_back(FormatAddress(choice->frame.value));
+    choices.push_back(*choice);
+  }
+  auto hog = control_->AskForMemory("hog", {{"wanted", wanted}}, kGuestWork);
+  if (!hog) return Forward(hog);
+  const Json& found = hog->at("found");
+  for (const Choice& choice : choices)
+    if (std::find(found.begin(), found.end(), FormatAddress(choice.frame.value)) != found.end())
+      return choice;
+  return Fail(ErrorCode::kNotFound, "the guest's kernel gives out none of the chosen frames");
 }
 
 Result<BootSurvey> Lab::Survey(NestedGuest& guest) {

@@ -66,6 +66,7 @@ class Lab {
   Lab(Transcript transcript, std::FILE* screen)
       : transcript_(std::move(transcript)), narrator_(screen, transcript_) {}
   Status BringUp(const std::string& work);
+  Result<Choice> ChooseObtainableFrame(const std::vector<BootSurvey>& boots, std::uint64_t seed);
   Result<BootSurvey> Survey(NestedGuest& guest);
 
   Transcript transcript_;

@@ -20,22 +20,6 @@ constexpr std::chrono::seconds kUntilDownfall{1200};
 // A guest that was asked to use all its memory and has panicked over it never answers: its console
 // tells. It takes seconds, of which this is a multiple.
 constexpr std::chrono::seconds kUntilSilent{20};
-// Leaves the kernel just enough to live on; where that was too little, twice as much, to this
-// limit.
-constexpr std::uint64_t kLeaveBytes = 4u << 20;
-constexpr std::uint64_t kLeaveAtMost = 32u << 20;
-
-// A command that allocates nearly all memory. The guest's kernel may kill who does so, when it
-// needs more at that moment; it then lives, and is asked for less.
-Result<Json> AskForMemory(NestedGuest& guest, const std::string& command, Json arguments,
-                          std::chrono::milliseconds limit) {
-  for (std::uint64_t leave = kLeaveBytes;; leave *= 2) {
-    arguments["leave_bytes"] = leave;
-    auto reply = guest.Ask(command, arguments, limit);
-    if (reply || leave == kLeaveAtMost || !reply.error().context.ends_with("worker is gone"))
-      return reply;
-  }
-}
 
 Result<bool> IsRetired(NestedGuest& guest, GuestPhysAddr page) {
   auto flags = guest.AskAgain("kpageflags", {{"at", FormatAddress(page.value)}}, kQuestion);
@@ -50,7 +34,7 @@ Result<bool> IsRetired(NestedGuest& guest, GuestPhysAddr page) {
 Result<Victim> StartVictim(Lab& lab, NestedGuest& guest, const VictimWish& wish) {
   Json arguments = {{"report_fault", wish.report_fault}};
   if (wish.at) arguments["at"] = FormatAddress(wish.at->value);
-  auto started = AskForMemory(guest, "victim_start", arguments, kGuestWork);
+  auto started = guest.AskForMemory("victim_start", arguments, kGuestWork);
   if (!started) return Forward(started);
   auto page = ParseAddress(started->at("pages").at(0).get<std::string>());
   if (!page) return Forward(page);
@@ -132,7 +116,7 @@ Status WaitRetired(Lab& lab, NestedGuest& guest, GuestPhysAddr page) {
 Result<Handout> TakeAllMemory(Lab& lab, NestedGuest& guest, GuestPhysAddr bad,
                               std::chrono::milliseconds limit) {
   const Json wanted = Json::array({FormatAddress(bad.value)});
-  auto hog = AskForMemory(guest, "hog", {{"wanted", wanted}}, limit);
+  auto hog = guest.AskForMemory("hog", {{"wanted", wanted}}, limit);
   if (!hog) return Forward(hog);
   Handout handout{hog->at("pages").get<std::uint64_t>(), !hog->at("found").empty()};
   lab.narrator().Say(fmt::format("all memory allocated: {} pages, the bad one {}", handout.pages,
