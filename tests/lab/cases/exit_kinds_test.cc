@@ -5,168 +5,86 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <cstdio>
-#include <cstdlib>
-#include <random>
-
-#include "tests/lab/story/exit_watch.h"
-#include "tests/lab/story/scenes.h"
-#include "tests/support/test_images.h"
+#include "tests/lab/cases/lab_fixture.h"
 #include "tests/support/wait_until.h"
 
 namespace seaward::lab {
 namespace {
 
 constexpr std::chrono::seconds kQuestion{60};
-// The abort needs a fresh look at the tables, which the emulation keeps for a while.
-constexpr std::chrono::seconds kUntilAbort{120};
 // A guest whose kernel has just died does not answer; its console tells.
 constexpr std::chrono::seconds kUntilSilent{10};
 
 constexpr std::uint64_t kGpaValid = 1;
 
-struct VictimPage {
-  pid_t pid = 0;
-  GuestPhysAddr page;
-  HostPhysAddr backing;
-};
-
-class ExitKindsTest : public ::testing::Test {
- public:
-  // One emulated host for all cases, of both suites.
-  static void EndLab() {
-    delete guest_;
-    delete lab_;
-    delete error_;
-  }
-
+class ExitKindsTest : public LabFixture {
  protected:
+  // One guest for all cases.
   static void SetUpTestSuite() {
-    if (lab_ != nullptr || error_ != nullptr) return;
-    const std::string work = std::string(SEAWARD_SOURCE_DIR) + "/build/lab";
-    auto started = Lab::Start(work, stdout);
-    auto surveyed = started ? (*started)->SurveyFrames(std::random_device{}()) : Forward(started);
-    if (!surveyed) {
-      error_ = new Error(surveyed.error());
-      return;
-    }
-    lab_ = started->release();
-    guest_ = lab_->TakeGuarded().release();
+    LabFixture::SetUpTestSuite();
+    if (!lab_) return;
+    auto guest = NestedGuest::Create(lab_->host(), {.name = "guarded"});
+    ASSERT_TRUE(guest) << guest.error().Text();
+    guest_ = std::move(*guest);
+    const auto up = guest_->WaitUp(kGuestUp);
+    ASSERT_TRUE(up) << up.error().Text();
   }
-  void SetUp() override {
-    ASSERT_NE(lab_, nullptr) << error_->Text();
-    lab_->narrator().Chapter(::testing::UnitTest::GetInstance()->current_test_info()->name());
+  static void TearDownTestSuite() {
+    guest_.reset();
+    if (!lab_) return;
+    const auto farewell = lab_->poison().Finish();
+    ASSERT_TRUE(farewell) << farewell.error().Text();
+    EXPECT_EQ(farewell->exit_code, 2) << "orders were refused, as the cases wanted";
+    EXPECT_NE(farewell->last_line.find("patch_removed=true"), std::string::npos);
+    lab_.reset();
   }
 
-  // A process in the guest with one page, and the host page behind it.
-  VictimPage StartVictim(NestedGuest& guest) {
-    VictimPage victim;
-    auto started = guest.Ask("victim_start", {{"report_fault", true}}, kQuestion);
-    EXPECT_TRUE(started) << started.error().Text();
-    if (!started) return victim;
-    victim.pid = started->at("pid").get<pid_t>();
-    victim.page = {*ParseAddress(started->at("pages").at(0).get<std::string>())};
-    auto backing = guest.BackingOf(victim.page);
-    EXPECT_TRUE(backing && *backing);
-    if (backing && *backing) victim.backing = **backing;
-    return victim;
-  }
-  // What the process felt. A guest that is silent afterwards leaves no signal.
-  struct Feeling {
-    std::optional<std::uint64_t> esr, far;
-    int signal = 0;
-  };
-  static Feeling TouchUntilDead(NestedGuest& guest, const VictimPage& victim,
-                                const std::string& access) {
-    Feeling felt;
-    testing::WaitUntil(
-        [&] {
-          auto touch =
-              guest.Ask("victim_touch", {{"pid", victim.pid}, {"access", access}}, kUntilSilent);
-          if (touch && touch->contains("fault")) {
-            felt.esr = *ParseAddress(touch->at("fault").at("esr").get<std::string>());
-            felt.far = *ParseAddress(touch->at("fault").at("address").get<std::string>());
-          }
-          if (touch) felt.signal = touch->value("signal", 0);
-          return !touch || touch->at("touch") == "died";
-        },
-        kUntilAbort);
-    return felt;
-  }
-  static void Keep(const ExitRow& row) {
-    const auto kept = MergeExitRow(lab_->host().WorkPath(kExitRows), row);
-    EXPECT_TRUE(kept) << kept.error().Text();
-    lab_->narrator().Say(ToJson(row).dump());
-  }
-  // A process touches its bad page; the row of what came of it.
-  ExitRow Consume(const std::string& name, const PoisonKind& kind, const std::string& access) {
-    ExitRow row{.kind = name};
-    auto watch = ExitWatch::Begin(*lab_, "guarded");
-    EXPECT_TRUE(watch) << watch.error().Text();
-    const VictimPage victim = StartVictim(*guest_);
-    const auto bad = lab_->poison().Poison(victim.page, victim.backing, kind);
-    EXPECT_TRUE(bad) << bad.error().Text();
-    if (!watch || !bad) return row;
-    const Feeling felt = TouchUntilDead(*guest_, victim, access);
-    EXPECT_EQ(felt.signal, SIGBUS);
-    if (!kind.without_address) {
-      EXPECT_TRUE(watch->WaitVerdict(victim.page));
-    }
-    auto seen = watch->Row(name);
-    EXPECT_TRUE(seen) << seen.error().Text();
-    if (seen) row = *seen;
-    row.guest_esr = felt.esr;
-    row.guest_far = felt.far;
-    row.outcome = fmt::format("signal_{}", felt.signal);
-    EXPECT_TRUE(lab_->poison().Heal(victim.page));
-    Keep(row);
-    page_ = victim.page;
-    return row;
+  ExitRow ConsumeHere(const std::string& name, const Access& how) {
+    return Consume(*guest_, name, how);
   }
   void ExpectLocated(const ExitRow& row) const {
     EXPECT_EQ(row.flags, kGpaValid);
-    EXPECT_EQ(row.gpa, page_.value);
+    EXPECT_EQ(row.gpa, victim_.page.value);
     EXPECT_EQ(row.located_by, "gpa");
     EXPECT_EQ(row.guest_far, row.gva);
     EXPECT_EQ(row.verdict, "retired");
     EXPECT_EQ(row.exits_observed, 1u);
   }
 
-  static Lab* lab_;
-  static Error* error_;
-  static NestedGuest* guest_;
-  GuestPhysAddr page_;
+  // In a guest of its own, because its kernel reads its tables, too, when the process ends, and
+  // dies of them.
+  void ExpectAWalkToAbortAt(int level);
+
+  static std::unique_ptr<NestedGuest> guest_;
 };
-Lab* ExitKindsTest::lab_ = nullptr;
-Error* ExitKindsTest::error_ = nullptr;
-NestedGuest* ExitKindsTest::guest_ = nullptr;
+std::unique_ptr<NestedGuest> ExitKindsTest::guest_;
 
 TEST_F(ExitKindsTest, ADataReadIsLocated) {
-  const ExitRow row = Consume("data_read", {}, "read");
+  const ExitRow row = ConsumeHere("data_read", {});
   EXPECT_EQ(row.esr, 0x92000010u);
   ExpectLocated(row);
 }
 
 TEST_F(ExitKindsTest, ADataWriteKeepsItsDirection) {
-  const ExitRow row = Consume("data_write", {}, "write");
+  const ExitRow row = ConsumeHere("data_write", {.access = "write"});
   EXPECT_EQ(row.esr, 0x92000050u);
   ExpectLocated(row);
 }
 
 TEST_F(ExitKindsTest, AnInstructionFetchIsAnInstructionAbort) {
-  const ExitRow row = Consume("instruction_fetch", {}, "execute");
+  const ExitRow row = ConsumeHere("instruction_fetch", {.access = "execute"});
   EXPECT_EQ(row.esr, 0x82000010u);
   ExpectLocated(row);
 }
 
 TEST_F(ExitKindsTest, AnUncontainableErrorSaysSo) {
-  const ExitRow row = Consume("uncontainable", {.uncontainable = true}, "read");
+  const ExitRow row = ConsumeHere("uncontainable", {.poison = {.uncontainable = true}});
   EXPECT_EQ(row.esr, 0x92001010u);
   EXPECT_EQ(row.flags, kGpaValid);
 }
 
 TEST_F(ExitKindsTest, WithoutAnAddressTheExitHasNone) {
-  const ExitRow row = Consume("fnv", {.without_address = true}, "read");
+  const ExitRow row = ConsumeHere("fnv", {.poison = {.without_address = true}});
   EXPECT_EQ(row.esr, 0x92000410u);
   EXPECT_EQ(row.flags, 0u);
   EXPECT_EQ(row.gva, 0u);
@@ -177,78 +95,78 @@ TEST_F(ExitKindsTest, WithoutAnAddressTheExitHasNone) {
 TEST_F(ExitKindsTest, FreshBackingIsSoundFromTheFirstAccessOn) {
   auto watch = ExitWatch::Begin(*lab_, "guarded");
   ASSERT_TRUE(watch);
-  const VictimPage victim = StartVictim(*guest_);
-  ASSERT_TRUE(lab_->poison().Poison(victim.page, victim.backing));
+  const auto victim = StartVictim(*lab_, *guest_, {});
+  ASSERT_TRUE(victim) << victim.error().Text();
+  ASSERT_TRUE(lab_->poison().Poison(victim->page, victim->backing));
   auto listed = lab_->poison().List();
   ASSERT_TRUE(listed);
-  EXPECT_EQ(listed->bad, std::vector{victim.page});
+  EXPECT_EQ(listed->bad, std::vector{victim->page});
   // The host's kernel moves the page's content to another host page.
   auto moved =
       lab_->host().Shell(fmt::format("echo {:#x} > /sys/devices/system/memory/soft_offline_page",
-                                     victim.backing.value),
+                                     victim->backing.value),
                          kQuestion);
   ASSERT_TRUE(moved) << moved.error().Text();
-  const auto now = guest_->BackingOf(victim.page);
+  const auto now = guest_->BackingOf(victim->page);
   ASSERT_TRUE(now);
-  EXPECT_NE(*now, std::optional(victim.backing));
-  auto touch = guest_->Ask("victim_touch", {{"pid", victim.pid}}, kQuestion);
+  EXPECT_NE(*now, std::optional<HostPhysAddr>(victim->backing));
+  auto touch = guest_->Ask("victim_touch", {{"pid", victim->pid}}, kQuestion);
   ASSERT_TRUE(touch) << touch.error().Text();
   EXPECT_EQ(touch->value("touch", ""), "intact");
   EXPECT_TRUE(watch->Aborts().empty());
   listed = lab_->poison().List();
   ASSERT_TRUE(listed);
   EXPECT_TRUE(listed->bad.empty());
-  EXPECT_EQ(listed->lifted, std::vector{victim.page});
-  EXPECT_TRUE(lab_->poison().Heal(victim.page));
+  EXPECT_EQ(listed->lifted, std::vector{victim->page});
+  EXPECT_TRUE(lab_->poison().Heal(victim->page));
 }
 
 TEST_F(ExitKindsTest, OtherGuestsUnmappedPagesAndGuestsThatAreGone) {
-  const VictimPage victim = StartVictim(*guest_);
-  const auto unmapped = lab_->poison().Poison({victim.page.value ^ 0x1000}, victim.backing);
+  const auto victim = StartVictim(*lab_, *guest_, {});
+  ASSERT_TRUE(victim) << victim.error().Text();
+  const auto unmapped = lab_->poison().Poison({victim->page.value ^ 0x1000}, victim->backing);
   ASSERT_FALSE(unmapped);
   EXPECT_NE(unmapped.error().Text().find("unmapped page"), std::string::npos);
 
-  const auto other = lab_->TakeControl();
-  ASSERT_TRUE(other->Resume());
+  NestedGuest* other = StartGuest({.name = "other", .guarded = false});
+  ASSERT_NE(other, nullptr);
 
   // The same address in another guest is another host page.
   auto watch = ExitWatch::Begin(*lab_, "guarded");
   ASSERT_TRUE(watch);
-  ASSERT_TRUE(lab_->poison().Poison(victim.page, victim.backing));
-  const Json wanted = Json::array({FormatAddress(victim.page.value)});
+  ASSERT_TRUE(lab_->poison().Poison(victim->page, victim->backing));
+  const Json wanted = Json::array({FormatAddress(victim->page.value)});
   auto hog = other->Ask("hog", {{"wanted", wanted}}, kGuestWork);
   ASSERT_TRUE(hog) << hog.error().Text();
   EXPECT_EQ(hog->at("found"), wanted) << "the other guest never had that address: nothing shown";
   EXPECT_TRUE(watch->Aborts().empty());
-  EXPECT_EQ(TouchUntilDead(*guest_, victim, "read").signal, SIGBUS);
-  EXPECT_TRUE(lab_->poison().Heal(victim.page));
+  const auto felt = TouchUntilDead(*guest_, *victim);
+  ASSERT_TRUE(felt) << felt.error().Text();
+  EXPECT_EQ(felt->signal, SIGBUS);
+  EXPECT_TRUE(lab_->poison().Heal(victim->page));
 
-  const VictimPage theirs = StartVictim(*other);
-  ASSERT_TRUE(lab_->poison().Poison(theirs.page, theirs.backing));
+  const auto theirs = StartVictim(*lab_, *other, {});
+  ASSERT_TRUE(theirs) << theirs.error().Text();
+  ASSERT_TRUE(lab_->poison().Poison(theirs->page, theirs->backing));
   ASSERT_TRUE(other->Destroy());
+  guests_.clear();
   const auto listed = lab_->poison().List();
   ASSERT_TRUE(listed);
-  EXPECT_EQ(listed->lifted, std::vector{theirs.page});
-  const auto gone = lab_->poison().Poison(theirs.page, theirs.backing);
+  EXPECT_EQ(listed->lifted, std::vector{theirs->page});
+  const auto gone = lab_->poison().Poison(theirs->page, theirs->backing);
   ASSERT_FALSE(gone);
   EXPECT_NE(gone.error().Text().find("guest gone"), std::string::npos) << gone.error().Text();
 }
 
-// The guest's kernel reads its own tables, too, when the process ends: it dies of them. So each
-// level has a guest of its own.
-class TableWalkTest : public ExitKindsTest, public ::testing::WithParamInterface<int> {};
-
-TEST_P(TableWalkTest, AbortsAtTheLevelOfTheBadTable) {
-  const int level = GetParam();
+void ExitKindsTest::ExpectAWalkToAbortAt(int level) {
   const std::string name = fmt::format("walk{}", level);
-  auto guest = NestedGuest::Create(lab_->host(), {.name = name});
-  ASSERT_TRUE(guest) << guest.error().Text();
-  const auto up = (*guest)->WaitUp(kGuestUp);
-  ASSERT_TRUE(up) << up.error().Text();
+  NestedGuest* guest = StartGuest({.name = name});
+  ASSERT_NE(guest, nullptr);
   auto watch = ExitWatch::Begin(*lab_, name);
   ASSERT_TRUE(watch) << watch.error().Text();
-  const VictimPage victim = StartVictim(**guest);
-  const auto tables = lab_->poison().TablesOf(victim.page, victim.backing);
+  const auto victim = StartVictim(*lab_, *guest, {.report_fault = true});
+  ASSERT_TRUE(victim) << victim.error().Text();
+  const auto tables = lab_->poison().TablesOf(victim->page, victim->backing);
   ASSERT_TRUE(tables) << tables.error().Text();
   ASSERT_EQ(tables->size(), 4u);
   const GuestTable& table = (*tables)[static_cast<std::size_t>(3 - level)];
@@ -257,18 +175,19 @@ TEST_P(TableWalkTest, AbortsAtTheLevelOfTheBadTable) {
   // The kernel kills a process for it with SIGKILL, and says why on its console alone.
   for (const auto& [path, text] : {std::pair{"/proc/sys/debug/exception-trace", "1"},
                                    std::pair{"/proc/sys/kernel/printk", "8"}})
-    ASSERT_TRUE((*guest)->Ask("write", {{"path", path}, {"text", text}}, kQuestion));
+    ASSERT_TRUE(guest->Ask("write", {{"path", path}, {"text", text}}, kQuestion));
   const std::size_t console = lab_->ConsoleSize();
-  const auto bad = lab_->poison().Poison(table.page, table.backing, {.table_level = level});
+  const auto bad = MakeBad(table.page, table.backing, {.table_level = level});
   ASSERT_TRUE(bad) << bad.error().Text();
-  const Feeling felt = TouchUntilDead(**guest, victim, "read");
+  const auto felt = TouchUntilDead(*guest, *victim, "read", kUntilSilent);
   ASSERT_TRUE(testing::WaitUntil([&] { return !watch->Aborts().empty(); }, kQuestion));
   auto row = watch->Row(fmt::format("table_walk_level_{}", level));
   ASSERT_TRUE(row) << row.error().Text();
   testing::WaitUntil([&] { return lab_->Console(console).panics > 0; }, kUntilSilent);
   row->guest_esr = lab_->Console(console).first_esr;
-  row->outcome =
-      lab_->Console(console).panics > 0 ? "panic" : fmt::format("signal_{}", felt.signal);
+  row->outcome = lab_->Console(console).panics > 0
+                     ? "panic"
+                     : fmt::format("signal_{}", felt ? felt->signal : 0);
   Keep(*row);
   EXPECT_EQ(row->esr & 0x3f, 0x14u + static_cast<unsigned>(level));
   EXPECT_EQ(row->flags, 0u);
@@ -277,23 +196,20 @@ TEST_P(TableWalkTest, AbortsAtTheLevelOfTheBadTable) {
   EXPECT_EQ(watch->place(), table.page);
   ASSERT_TRUE(row->guest_esr);
   EXPECT_EQ(*row->guest_esr & 0x3f, row->esr & 0x3f);
-  EXPECT_TRUE(lab_->poison().Heal(table.page));
-  EXPECT_TRUE((*guest)->Destroy());
 }
-INSTANTIATE_TEST_SUITE_P(Levels, TableWalkTest, ::testing::Values(3, 2, 1, 0));
+
+TEST_F(ExitKindsTest, AWalkAbortsAtTheBadTableOfLevel3) {
+  ExpectAWalkToAbortAt(3);
+}
+TEST_F(ExitKindsTest, AWalkAbortsAtTheBadTableOfLevel2) {
+  ExpectAWalkToAbortAt(2);
+}
+TEST_F(ExitKindsTest, AWalkAbortsAtTheBadTableOfLevel1) {
+  ExpectAWalkToAbortAt(1);
+}
+TEST_F(ExitKindsTest, AWalkAbortsAtTheBadTableOfLevel0) {
+  ExpectAWalkToAbortAt(0);
+}
 
 }  // namespace
 }  // namespace seaward::lab
-
-int main(int argc, char** argv) {
-  // The one permitted skip, in the words of the package tool.
-  const auto images = seaward::testing::FindGuestImages();
-  if (!images && images.error().code == seaward::ErrorCode::kUnsupported) {
-    std::printf("SEAWARD-SKIP: %s\n", images.error().Text().c_str());
-    return 0;
-  }
-  ::testing::InitGoogleTest(&argc, argv);
-  const int result = RUN_ALL_TESTS();
-  seaward::lab::ExitKindsTest::EndLab();
-  return result;
-}

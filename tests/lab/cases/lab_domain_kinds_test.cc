@@ -4,12 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "tests/lab/cases/lab_fixture.h"
-#include "tests/support/wait_until.h"
 
 namespace seaward::lab {
 namespace {
-
-constexpr std::chrono::seconds kSettles{120};
 
 class DomainKinds : public LabFixture {
  protected:
@@ -56,14 +53,8 @@ TEST_F(DomainKinds, WithGhesTheHostRetiresAtTheVerdictAndTheNextBootHasAGoodPage
 
   ASSERT_TRUE(guest->Reset());
   ASSERT_TRUE(guest->WaitUp(kGuestUp));
-  const std::uint64_t aborts = lab_->AbortsOn(victim->page);
-  handout = TakeAllMemory(*lab_, *guest, victim->page);
-  ASSERT_TRUE(handout) << handout.error().Text();
-  EXPECT_GT(handout->pages, 0u);
-  EXPECT_EQ(lab_->AbortsOn(victim->page), aborts);
-  auto backing = guest->BackingOf(victim->page);
-  ASSERT_TRUE(backing) << backing.error().Text();
-  EXPECT_NE(*backing, std::optional<HostPhysAddr>(frame));
+  ExpectAllMemorySound(*guest, victim->page);
+  ExpectOtherBacking(*guest, victim->page, frame);
   EXPECT_FALSE(IsGivenToAnybodyInTheHost(frame));
 }
 
@@ -92,9 +83,3 @@ TEST_F(DomainKinds, WithoutGhesAPageRetiredAtTheVerdictEndsTheVmAtTheNextTouch) 
 
 }  // namespace
 }  // namespace seaward::lab
-
-int main(int argc, char** argv) {
-  if (seaward::lab::MustSkip()) return 0;
-  ::testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

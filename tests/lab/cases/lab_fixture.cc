@@ -1,20 +1,11 @@
 #include "tests/lab/cases/lab_fixture.h"
 
+#include <fmt/format.h>
 #include <signal.h>
 
-#include <cstdio>
-
-#include "tests/support/test_images.h"
 #include "tests/support/wait_until.h"
 
 namespace seaward::lab {
-
-namespace {
-
-// From an exit to what the notifier knows in the end; milliseconds on hardware.
-constexpr std::chrono::seconds kSettles{120};
-
-}  // namespace
 
 std::unique_ptr<Lab> LabFixture::lab_;
 
@@ -68,14 +59,47 @@ std::optional<Victim> LabFixture::ConsumeOnce(NestedGuest& guest) {
   return *victim;
 }
 
-Status LabFixture::MakeBad(NestedGuest& guest, GuestPhysAddr page, const PoisonKind& kind) {
+ExitRow LabFixture::Consume(NestedGuest& guest, const std::string& kind, const Access& how) {
+  ExitRow row{.kind = kind};
+  auto watch = ExitWatch::Begin(*lab_, guest.name());
+  EXPECT_TRUE(watch) << watch.error().Text();
+  auto victim = StartVictim(*lab_, guest, {.report_fault = true});
+  EXPECT_TRUE(victim) << victim.error().Text();
+  if (!watch || !victim) return row;
+  victim_ = *victim;
+  const auto bad = MakeBad(victim->page, victim->backing, how.poison);
+  EXPECT_TRUE(bad) << bad.error().Text();
+  if (!bad) return row;
+  const auto felt = TouchUntilDead(guest, *victim, how.access);
+  EXPECT_TRUE(felt) << felt.error().Text();
+  if (how.has_agent && !how.poison.without_address) {
+    EXPECT_TRUE(watch->WaitVerdict(victim->page));
+  }
+  auto seen = watch->Row(kind);
+  EXPECT_TRUE(seen) << seen.error().Text();
+  if (seen) row = *seen;
+  if (felt) {
+    EXPECT_EQ(felt->signal, SIGBUS) << "the guest's answer to poison in user memory";
+    row.guest_esr = felt->esr;
+    row.guest_far = felt->far;
+    row.outcome = fmt::format("signal_{}", felt->signal);
+  }
+  Keep(row);
+  return row;
+}
+
+Status LabFixture::MakeBad(GuestPhysAddr page, HostPhysAddr backing, const PoisonKind& kind) {
+  auto bad = lab_->poison().Poison(page, backing, kind);
+  if (bad) poisoned_.push_back(page);
+  return bad;
+}
+
+Status LabFixture::MakeBad(NestedGuest& guest, GuestPhysAddr page) {
   auto backing = guest.BackingOf(page);
   if (!backing) return Forward(backing);
   if (!*backing)
     return Fail(ErrorCode::kNotFound, "nobody has touched " + FormatAddress(page.value));
-  auto bad = lab_->poison().Poison(page, **backing, kind);
-  if (bad) poisoned_.push_back(page);
-  return bad;
+  return MakeBad(page, **backing);
 }
 
 void LabFixture::Keep(const ExitRow& row) {
@@ -102,6 +126,20 @@ Json LabFixture::ExpectPage(const NestedGuest& guest, const char* key, const Jso
   return page;
 }
 
+void LabFixture::ExpectAllMemorySound(NestedGuest& guest, GuestPhysAddr page) {
+  const std::uint64_t aborts = lab_->AbortsOn(page);
+  auto handout = TakeAllMemory(*lab_, guest, page);
+  ASSERT_TRUE(handout) << handout.error().Text();
+  EXPECT_GT(handout->pages, 0u);
+  EXPECT_EQ(lab_->AbortsOn(page), aborts);
+}
+
+void LabFixture::ExpectOtherBacking(NestedGuest& guest, GuestPhysAddr page, HostPhysAddr bad) {
+  auto backing = guest.BackingOf(page);
+  ASSERT_TRUE(backing) << backing.error().Text();
+  EXPECT_NE(*backing, std::optional<HostPhysAddr>(bad));
+}
+
 HostPhysAddr LabFixture::RecordedFrame(const Json& page) {
   if (!page.is_object() || !page.at("host_frame").is_string()) {
     ADD_FAILURE() << "no frame recorded: " << page.dump(1);
@@ -121,13 +159,6 @@ bool LabFixture::IsGivenToAnybodyInTheHost(HostPhysAddr frame) {
 void LabFixture::WithNotifier(const NotifierPlan& plan) {
   const auto restarted = lab_->RestartNotifier(plan);
   ASSERT_TRUE(restarted) << restarted.error().Text();
-}
-
-bool MustSkip() {
-  const auto images = seaward::testing::FindGuestImages();
-  if (images || images.error().code != ErrorCode::kUnsupported) return false;
-  std::printf("SEAWARD-SKIP: %s\n", images.error().Text().c_str());
-  return true;
 }
 
 }  // namespace seaward::lab

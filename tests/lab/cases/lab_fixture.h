@@ -6,10 +6,13 @@
 #include <list>
 #include <memory>
 
-#include "tests/lab/story/exit_row.h"
+#include "tests/lab/story/exit_watch.h"
 #include "tests/lab/story/host_scenes.h"
 
 namespace seaward::lab {
+
+// From an exit to what everybody knows of it in the end; milliseconds on hardware.
+inline constexpr std::chrono::seconds kSettles{120};
 
 class LabFixture : public ::testing::Test {
  protected:
@@ -27,8 +30,19 @@ class LabFixture : public ::testing::Test {
   // failure, otherwise.
   std::optional<Victim> ConsumeOnce(NestedGuest& guest);
 
+  // What a consumption is to be like, beside its place in exits.json.
+  struct Access {
+    std::string access = "read";  // write, execute
+    PoisonKind poison = {};
+    bool has_agent = true;  // whose verdict is waited for
+  };
+  // A new process of `guest` accesses its page, which is bad, and dies of SIGBUS; what came of it,
+  // kept as the row `kind`. The process and its page: victim_.
+  ExitRow Consume(NestedGuest& guest, const std::string& kind, const Access& how);
+
   // The host page behind `page` goes bad, until the end of the case.
-  Status MakeBad(NestedGuest& guest, GuestPhysAddr page, const PoisonKind& kind = {});
+  Status MakeBad(NestedGuest& guest, GuestPhysAddr page);
+  Status MakeBad(GuestPhysAddr page, HostPhysAddr backing, const PoisonKind& kind = {});
   // A row of build/lab/exits.json.
   void Keep(const ExitRow& row);
 
@@ -37,6 +51,9 @@ class LabFixture : public ::testing::Test {
 
   // Waits for a word about that one page, and returns the page.
   Json ExpectPage(const NestedGuest& guest, const char* key, const Json& value);
+  // Everything in the guest is used once; nobody meets a bad page at `page`.
+  void ExpectAllMemorySound(NestedGuest& guest, GuestPhysAddr page);
+  void ExpectOtherBacking(NestedGuest& guest, GuestPhysAddr page, HostPhysAddr bad);
   // The host page behind it, as the notifier recorded it at the event.
   static HostPhysAddr RecordedFrame(const Json& page);
   bool IsGivenToAnybodyInTheHost(HostPhysAddr frame);
@@ -45,10 +62,7 @@ class LabFixture : public ::testing::Test {
   static std::unique_ptr<Lab> lab_;
   std::list<std::unique_ptr<NestedGuest>> guests_;
   std::list<GuestPhysAddr> poisoned_;
+  Victim victim_;
 };
-
-// Prints why nothing can be tested and returns true when no kernel is obtainable: the one
-// permitted skip.
-bool MustSkip();
 
 }  // namespace seaward::lab

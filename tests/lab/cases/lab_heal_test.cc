@@ -7,21 +7,11 @@
 namespace seaward::lab {
 namespace {
 
-constexpr std::chrono::seconds kSettles{120};
-
 class Heal : public LabFixture {
  protected:
   void TearDown() override {
     LabFixture::TearDown();
     WithNotifier({});
-  }
-  // Everything in the guest is used once; nobody meets the bad page.
-  void ExpectAllMemorySound(NestedGuest& guest, GuestPhysAddr page) {
-    const std::uint64_t aborts = lab_->AbortsOn(page);
-    auto handout = TakeAllMemory(*lab_, guest, page);
-    ASSERT_TRUE(handout) << handout.error().Text();
-    EXPECT_GT(handout->pages, 0u);
-    EXPECT_EQ(lab_->AbortsOn(page), aborts);
   }
   bool MayMigrate(const NestedGuest& guest) {
     auto answer =
@@ -32,11 +22,6 @@ class Heal : public LabFixture {
   void ExpectHealed(const NestedGuest& guest) {
     EXPECT_TRUE(testing::WaitUntil([&] { return MayMigrate(guest); }, kSettles));
     EXPECT_EQ(PageOf(guest), Json()) << "a cleared page is none that status shows";
-  }
-  void ExpectOtherBacking(NestedGuest& guest, GuestPhysAddr page, HostPhysAddr bad) {
-    auto backing = guest.BackingOf(page);
-    ASSERT_TRUE(backing) << backing.error().Text();
-    EXPECT_NE(*backing, std::optional<HostPhysAddr>(bad));
   }
 };
 
@@ -72,9 +57,3 @@ TEST_F(Heal, AtTheResetThePageIsReplacedBeforeTheGuestBoots) {
 
 }  // namespace
 }  // namespace seaward::lab
-
-int main(int argc, char** argv) {
-  if (seaward::lab::MustSkip()) return 0;
-  ::testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

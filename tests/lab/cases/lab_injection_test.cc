@@ -12,48 +12,12 @@
 namespace seaward::lab {
 namespace {
 
-class Injection : public LabFixture {
- protected:
-  // A process of `guest` accesses its bad page; what came of it, kept as a row.
-  ExitRow Consume(NestedGuest& guest, const std::string& kind, const std::string& access,
-                  const PoisonKind& poison = {}) {
-    ExitRow row{.kind = kind};
-    auto watch = ExitWatch::Begin(*lab_, guest.name());
-    EXPECT_TRUE(watch) << watch.error().Text();
-    auto victim = StartVictim(*lab_, guest, {.report_fault = true});
-    EXPECT_TRUE(victim) << victim.error().Text();
-    if (!watch || !victim) return row;
-    victim_ = *victim;
-    const auto bad = MakeBad(guest, victim->page, poison);
-    EXPECT_TRUE(bad) << bad.error().Text();
-    if (!bad) return row;
-    const auto felt = TouchUntilDead(guest, *victim, access);
-    EXPECT_TRUE(felt) << felt.error().Text();
-    if (expects_verdict_ && !poison.without_address) {
-      EXPECT_TRUE(watch->WaitVerdict(victim->page));
-    }
-    auto seen = watch->Row(kind);
-    EXPECT_TRUE(seen) << seen.error().Text();
-    if (seen) row = *seen;
-    if (felt) {
-      EXPECT_EQ(felt->signal, SIGBUS) << "the guest's answer to poison in user memory";
-      row.guest_esr = felt->esr;
-      row.guest_far = felt->far;
-      row.outcome = fmt::format("signal_{}", felt->signal);
-    }
-    Keep(row);
-    return row;
-  }
-  void ExpectsVerdict(bool expects) { expects_verdict_ = expects; }
-
-  Victim victim_;
-  bool expects_verdict_ = true;
-};
+class Injection : public LabFixture {};
 
 TEST_F(Injection, KvmInjectsADataAbort) {
   NestedGuest* guest = StartGuest({.name = "kvm", .inject = "kvm"});
   ASSERT_NE(guest, nullptr);
-  const ExitRow row = Consume(*guest, "mode_kvm", "read");
+  const ExitRow row = Consume(*guest, "mode_kvm", {});
   EXPECT_EQ(row.injection, "kvm");
   EXPECT_EQ(row.verdict, "retired");
   EXPECT_EQ(row.guest_far, row.gva);
@@ -63,16 +27,16 @@ TEST_F(Injection, KvmInjectsADataAbort) {
 TEST_F(Injection, ExactTellsTheGuestWhatTheHardwareWouldHave) {
   NestedGuest* guest = StartGuest({.name = "exact", .inject = "exact"});
   ASSERT_NE(guest, nullptr);
-  ExitRow row = Consume(*guest, "mode_exact_read", "read");
+  ExitRow row = Consume(*guest, "mode_exact_read", {});
   EXPECT_EQ(row.injection, "exact");
   EXPECT_EQ(row.guest_esr, row.esr);
   EXPECT_EQ(row.guest_far, row.gva);
   EXPECT_EQ(row.verdict, "retired");
-  row = Consume(*guest, "mode_exact_write", "write");
+  row = Consume(*guest, "mode_exact_write", {.access = "write"});
   EXPECT_EQ(row.guest_esr, row.esr) << "the direction of the access";
-  row = Consume(*guest, "mode_exact_fetch", "execute");
+  row = Consume(*guest, "mode_exact_fetch", {.access = "execute"});
   EXPECT_EQ(row.guest_esr, row.esr) << "an instruction abort";
-  row = Consume(*guest, "mode_exact_fnv", "read", {.without_address = true});
+  row = Consume(*guest, "mode_exact_fnv", {.poison = {.without_address = true}});
   EXPECT_EQ(row.guest_esr, row.esr) << "FnV";
 }
 
@@ -82,8 +46,7 @@ TEST_F(Injection, NativeLetsTheGuestsOwnKernelRetireThePage) {
   NestedGuest* guest = StartGuest({.name = "native", .guarded = false, .board = Board::kAcpiGhes});
   ASSERT_NE(guest, nullptr);
   const std::size_t console = lab_->ConsoleSize();
-  ExpectsVerdict(false);
-  const ExitRow row = Consume(*guest, "mode_native", "read");
+  const ExitRow row = Consume(*guest, "mode_native", {.has_agent = false});
   EXPECT_EQ(row.injection, "native") << "which auto picks where it works";
   EXPECT_EQ(row.host_retired, "yes");
   EXPECT_EQ(row.exits_observed, 1u) << "the guest entered again without another abort";
@@ -100,12 +63,12 @@ TEST_F(Injection, NativeAndTheAgentLeaveNoGap) {
   NestedGuest* injected =
       StartGuest({.name = "injected", .board = Board::kAcpiGhes, .inject = "kvm"});
   ASSERT_NE(injected, nullptr);
-  const ExitRow by_agent = Consume(*injected, "ghes_kvm", "read");
+  const ExitRow by_agent = Consume(*injected, "ghes_kvm", {});
   EXPECT_EQ(by_agent.injection, "kvm");
   EXPECT_EQ(by_agent.host_retired, "yes");
   NestedGuest* held = StartGuest({.name = "held", .board = Board::kAcpiGhes});
   ASSERT_NE(held, nullptr);
-  const ExitRow row = Consume(*held, "mode_native_with_agent", "read");
+  const ExitRow row = Consume(*held, "mode_native_with_agent", {});
   EXPECT_EQ(row.injection, "native");
   EXPECT_EQ(row.exits_observed, 1u);
   ASSERT_TRUE(by_agent.exposure_us && row.exposure_us);
@@ -117,9 +80,3 @@ TEST_F(Injection, NativeAndTheAgentLeaveNoGap) {
 
 }  // namespace
 }  // namespace seaward::lab
-
-int main(int argc, char** argv) {
-  if (seaward::lab::MustSkip()) return 0;
-  ::testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

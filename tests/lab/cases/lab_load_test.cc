@@ -10,7 +10,6 @@
 namespace seaward::lab {
 namespace {
 
-constexpr std::chrono::seconds kSettles{120};
 constexpr std::size_t kManyPages = 64;
 
 class Load : public LabFixture {
@@ -61,7 +60,7 @@ TEST_F(Load, AStormIsCoalescedAndBounded) {
   ASSERT_NE(guest, nullptr);
   auto victim = StartVictim(*lab_, *guest, {});
   ASSERT_TRUE(victim) << victim.error().Text();
-  ASSERT_TRUE(MakeBad(*guest, victim->page));
+  ASSERT_TRUE(MakeBad(victim->page, victim->backing));
   ASSERT_TRUE(guest->Ask("victim_loop", {{"pid", victim->pid}, {"survive", true}}, kSettles));
   const auto many = [&] { return lab_->AbortsOn(victim->page) > 50; };
   ASSERT_TRUE(testing::WaitUntil(many, kSettles)) << lab_->AbortsOn(victim->page) << " aborts";
@@ -118,9 +117,3 @@ TEST_F(Load, AVmmThatIsKilledLeavesItsBadFrameToNobody) {
 
 }  // namespace
 }  // namespace seaward::lab
-
-int main(int argc, char** argv) {
-  if (seaward::lab::MustSkip()) return 0;
-  ::testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

@@ -4,14 +4,12 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <random>
 
 #include "base/file_io.h"
 #include "tests/lab/story/host_scenes.h"
 #include "tests/support/child_process.h"
-#include "tests/support/test_images.h"
 
 namespace seaward::lab {
 namespace {
@@ -151,14 +149,3 @@ TEST_F(LabTest, AtTheEndTheCountsAgreeAndEverythingIsPutBack) {
 
 }  // namespace
 }  // namespace seaward::lab
-
-int main(int argc, char** argv) {
-  // The one permitted skip, in the words of the package tool.
-  const auto images = seaward::testing::FindGuestImages();
-  if (!images && images.error().code == seaward::ErrorCode::kUnsupported) {
-    std::printf("SEAWARD-SKIP: %s\n", images.error().Text().c_str());
-    return 0;
-  }
-  ::testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

@@ -23,7 +23,7 @@ std::uint64_t Number(const Json& object, const char* key) {
 
 Result<ExitWatch> ExitWatch::Begin(Lab& lab, const std::string& vm) {
   ExitWatch watch(lab, vm);
-  auto last = watch.Ctl("events --json --limit 1 --vm " + vm);
+  auto last = lab.Seawardctl("events --limit 1 --vm " + vm);
   if (!last) return Forward(last);
   for (const Json& event : last->at("events")) watch.last_event_ = event.at("id");
   watch.aborts_before_ = lab.Trace().aborts.size();
@@ -31,15 +31,6 @@ Result<ExitWatch> ExitWatch::Begin(Lab& lab, const std::string& vm) {
   if (!injections) return Forward(injections);
   watch.injections_before_ = injections->size();
   return watch;
-}
-
-Result<Json> ExitWatch::Ctl(const std::string& words) {
-  auto text = lab_->host().Shell("/seaward/bin/seawardctl " + words, kQuestion);
-  if (!text) return Forward(text);
-  Json answer = Json::parse(*text, nullptr, false);
-  if (!answer.is_object()) return Fail(ErrorCode::kCorrupt, "seawardctl says " + *text);
-  lab_->transcript().Add("seawardctl", {{"words", words}, {"answer", answer}});
-  return answer;
 }
 
 std::vector<ObservedAbort> ExitWatch::Aborts() const {
@@ -50,7 +41,7 @@ std::vector<ObservedAbort> ExitWatch::Aborts() const {
 }
 
 Result<Json> ExitWatch::PageOf(const std::string& gpa) {
-  auto status = Ctl("status --json --vm " + vm_);
+  auto status = lab_->Seawardctl("status --vm " + vm_);
   if (!status) return Forward(status);
   for (const Json& vm : status->at("vms"))
     for (const Json& page : vm.at("pages"))
@@ -74,7 +65,7 @@ Result<std::vector<std::string>> ExitWatch::Injections() {
 Result<ExitRow> ExitWatch::Row(const std::string& kind) {
   Json event;
   const auto noted = [&] {
-    auto events = Ctl(fmt::format("events --json --after {} --vm {}", last_event_, vm_));
+    auto events = lab_->Seawardctl(fmt::format("events --after {} --vm {}", last_event_, vm_));
     if (!events || events->at("events").empty()) return false;
     event = events->at("events").front();
     return true;

@@ -29,7 +29,6 @@ class ExitWatch {
 
  private:
   ExitWatch(Lab& lab, std::string vm) : lab_(&lab), vm_(std::move(vm)) {}
-  Result<Json> Ctl(const std::string& words);
   Result<Json> PageOf(const std::string& gpa);
   // What the interposer did about the exits since the VMM started, oldest first.
   Result<std::vector<std::string>> Injections();

@@ -62,18 +62,4 @@ Result<std::string> StateOf(Lab& lab, const std::string& guest) {
   return Trimmed(*state);
 }
 
-Result<std::string> LastInjection(Lab& lab, const std::string& guest) {
-  auto line = lab.host().Shell(
-      fmt::format("grep -o 'event=arm_sea.*' /run/lv/cache/libvirt/qemu/log/{}.log | tail -n 1",
-                  guest),
-      kQuestion);
-  if (!line) return Forward(line);
-  constexpr std::string_view kKey = " injection=";
-  const auto at = line->find(kKey);
-  if (at == std::string::npos)
-    return Fail(ErrorCode::kNotFound, "no exit in the log of " + guest + ": " + *line);
-  const auto from = at + kKey.size();
-  return line->substr(from, line->find_first_of(" \n", from) - from);
-}
-
 }  // namespace seaward::lab

@@ -19,8 +19,4 @@ Result<Handout> TakeAllHostMemory(Lab& lab, HostPhysAddr bad);
 // "running (booted)", "shut off (crashed)", ...; "gone" when libvirt knows no such domain.
 Result<std::string> StateOf(Lab& lab, const std::string& guest);
 
-// The word of the interposer about its last exit in the guest's VMM ("kvm", "exact", "native"), out
-// of QEMU's log. kNotFound: it saw none.
-Result<std::string> LastInjection(Lab& lab, const std::string& guest);
-
 }  // namespace seaward::lab

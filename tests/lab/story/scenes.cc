@@ -45,12 +45,12 @@ Result<Victim> StartVictim(Lab& lab, NestedGuest& guest, const VictimWish& wish)
   return Victim{started->at("pid").get<pid_t>(), {*page}, **backing};
 }
 
-Result<Feeling> TouchUntilDead(NestedGuest& guest, const Victim& victim,
-                               const std::string& access) {
+Result<Feeling> TouchUntilDead(NestedGuest& guest, const Victim& victim, const std::string& access,
+                               std::chrono::milliseconds patience) {
   Feeling felt;
   Status asked;
   const auto dead = [&] {
-    auto touch = guest.Ask("victim_touch", {{"pid", victim.pid}, {"access", access}}, kQuestion);
+    auto touch = guest.Ask("victim_touch", {{"pid", victim.pid}, {"access", access}}, patience);
     if (!touch) {
       asked = Forward(touch);
       return true;

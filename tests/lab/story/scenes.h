@@ -27,9 +27,11 @@ struct Feeling {
   int signal = 0;
   std::optional<std::uint64_t> esr, far;
 };
-// Lets it access its page until it is dead. `access`: read, write, execute. kTimeout when it lives.
+// Lets it access its page until it is dead. `access`: read, write, execute. kTimeout when it lives;
+// other errors when the guest is silent for `patience`.
 Result<Feeling> TouchUntilDead(NestedGuest& guest, const Victim& victim,
-                               const std::string& access = "read");
+                               const std::string& access = "read",
+                               std::chrono::milliseconds patience = std::chrono::minutes(1));
 
 // A user process consumes poison.
 struct Consumption {
