@@ -1,5 +1,7 @@
 #include "host-notifier/app/host_retirer.h"
 
+#include <memory>
+
 #include "host-notifier/hostpage/host_retire_plan.h"
 
 namespace seaward {
@@ -18,12 +20,17 @@ void HostRetirer::RetireReplaced(std::uint64_t page, std::function<void(bool)> d
 }
 
 void HostRetirer::RetireNow(std::uint64_t page, std::function<void(bool)> done) {
-  ledger_.Write<ledger::PageRow>(
-      [page](ledger::Ledger& l) { return l.View().Page(page); },
-      [this, done = std::move(done)](const Result<ledger::PageRow>& row) {
-        if (!row || row->host_retired != ledger::HostRetired::kPending || !row->host_frame)
-          return done(row && row->host_retired == ledger::HostRetired::kYes);
-        Retire({row->id, row->vm, row->incarnation, *row->host_frame, row->life, false}, done);
+  const auto before = std::make_shared<bool>(false);
+  RetireAll(
+      [page, before](ledger::Ledger& l) -> Result<Frames> {
+        auto row = l.View().Page(page);
+        if (!row) return Forward(row);
+        *before = row->host_retired == ledger::HostRetired::kYes;
+        if (row->host_retired != ledger::HostRetired::kPending || !row->host_frame) return Frames{};
+        return Frames{{row->id, row->vm, row->incarnation, *row->host_frame, row->life, false}};
+      },
+      [before, done = std::move(done)](const Attempts& attempts) {
+        done(attempts.empty() ? *before : attempts.front().outcome.has_value());
       });
 }
 
@@ -51,35 +58,51 @@ void HostRetirer::CatchUp() {
 }
 
 void HostRetirer::RetireFrames(std::function<bool(const ledger::PendingFrame&)> chosen) {
-  // In order with the writes: frames of events that are on their way count.
-  ledger_.Write<std::vector<ledger::PendingFrame>>(
-      [](ledger::Ledger& l) { return l.View().PendingHostRetirements(); },
-      [this, chosen = std::move(chosen)](const Result<std::vector<ledger::PendingFrame>>& pending) {
-        if (!pending) return log_.Error("host_frames_unknown", {{"why", pending.error().Text()}});
-        for (const ledger::PendingFrame& frame : *pending)
-          if (chosen(frame)) Retire(frame, [](bool) {});
+  RetireAll(
+      [chosen = std::move(chosen)](ledger::Ledger& l) {
+        auto pending = l.View().PendingHostRetirements();
+        if (pending) std::erase_if(*pending, std::not_fn(chosen));
+        return pending;
+      },
+      [](const Attempts&) {});
+}
+
+void HostRetirer::RetireAll(std::function<Result<Frames>(ledger::Ledger&)> find,
+                            std::function<void(const Attempts&)> tell) {
+  // Outlives repetitions of the job: a repeated write to hard_offline_page acts, and reports, anew.
+  const auto attempts = std::make_shared<Attempts>();
+  ledger_.Write<void>(
+      [find = std::move(find), attempts, &memory = memory_](ledger::Ledger& l) -> Status {
+        if (attempts->empty()) {
+          const auto frames = find(l);
+          if (!frames) return tl::unexpected<Error>(frames.error());
+          // All of them before anything is recorded: a record needs memory, and the host's kernel
+          // hands out first what was freed last, which is what an ended VM has just given back.
+          for (const ledger::PendingFrame& frame : *frames)
+            attempts->push_back({frame, memory.Retire(frame.frame)});
+        }
+        for (const Attempt& attempt : *attempts)
+          if (auto recorded = Record(l, attempt); !recorded) return recorded;
+        return {};
+      },
+      [this, attempts, tell = std::move(tell)](const Status& recorded) {
+        if (!recorded && attempts->empty())
+          log_.Error("host_frames_unknown", {{"why", recorded.error().Text()}});
+        for (const auto& [frame, outcome] : *attempts)
+          log_.Info("host_page", {{"vm", frame.vm.name},
+                                  {"page", std::to_string(frame.page)},
+                                  {"frame", FormatAddress(frame.frame.number)},
+                                  {"host_retired", outcome ? "yes" : "refused"},
+                                  {"recorded", recorded ? "yes" : recorded.error().Text()}});
+        tell(*attempts);
       });
 }
 
-void HostRetirer::Retire(const ledger::PendingFrame& pending, std::function<void(bool)> tell) {
-  // Written once: a repeated write to hard_offline_page acts, and reports, anew.
-  const auto outcome = std::make_shared<std::optional<Status>>();
-  ledger_.Write<void>(
-      [pending, outcome, &memory = memory_](ledger::Ledger& l) {
-        if (!outcome->has_value()) outcome->emplace(memory.Retire(pending.frame));
-        const Status& done = **outcome;
-        const auto state = done ? ledger::HostRetired::kYes : ledger::HostRetired::kRefused;
-        return l.RecordHostRetirement(pending.page, state, done ? 0 : done.error().sys_errno);
-      },
-      [this, pending, outcome, tell = std::move(tell)](const Status& recorded) {
-        const bool yes = outcome->has_value() && (*outcome)->has_value();
-        log_.Info("host_page", {{"vm", pending.vm.name},
-                                {"page", std::to_string(pending.page)},
-                                {"frame", FormatAddress(pending.frame.number)},
-                                {"host_retired", yes ? "yes" : "refused"},
-                                {"recorded", recorded ? "yes" : recorded.error().Text()}});
-        tell(yes);
-      });
+Status HostRetirer::Record(ledger::Ledger& ledger, const Attempt& attempt) {
+  if (attempt.outcome)
+    return ledger.RecordHostRetirement(attempt.frame.page, ledger::HostRetired::kYes, 0);
+  return ledger.RecordHostRetirement(attempt.frame.page, ledger::HostRetired::kRefused,
+                                     attempt.outcome.error().sys_errno);
 }
 
 }  // namespace seaward

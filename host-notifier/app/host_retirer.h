@@ -5,7 +5,7 @@
 #pragma once
 
 #include <functional>
-#include <string>
+#include <vector>
 
 #include "base/log.h"
 #include "host-notifier/app/host_memory.h"
@@ -38,9 +38,18 @@ class HostRetirer {
   void CatchUp();
 
  private:
+  using Frames = std::vector<ledger::PendingFrame>;
+  struct Attempt {
+    ledger::PendingFrame frame;
+    Status outcome;
+  };
+  using Attempts = std::vector<Attempt>;
   void RetireNow(std::uint64_t page, std::function<void(bool)> done);
   void RetireFrames(std::function<bool(const ledger::PendingFrame&)> chosen);
-  void Retire(const ledger::PendingFrame& pending, std::function<void(bool)> done);
+  // In order with the ledger's writes: frames of events that are on their way count.
+  void RetireAll(std::function<Result<Frames>(ledger::Ledger&)> find,
+                 std::function<void(const Attempts&)> tell);
+  static Status Record(ledger::Ledger& ledger, const Attempt& attempt);
 
   LedgerThread& ledger_;
   HostMemory& memory_;

@@ -201,11 +201,12 @@ void Vm::EndIncarnation(std::string_view why) {
   migration_->Stop();
   healer_->Stop();
   if (!incarnation_) return;
+  // Before anything is written: writing takes memory, and may be given the very frames.
+  context_.retirer.VmEnded(*incarnation_, has_ghes_);
   for (const ledger::AlarmKind kind : ledger::kAllAlarmKinds) alarms_.Lower(kind);
   context_.ledger.Write<void>(
       [incarnation = *incarnation_](ledger::Ledger& l) { return l.EndIncarnation(incarnation); },
       [](const Status&) {});  // found again, and ended, at the next start
-  context_.retirer.VmEnded(*incarnation_, has_ghes_);
   incarnation_.reset();
 }
 
