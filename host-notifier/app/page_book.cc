@@ -57,10 +57,7 @@ bool PageBook::Correct(std::uint64_t used_id, const protocol::PoisonEntry& recor
   const auto used = entries_.find(used_id);
   if (used_id == recorded.id && used != entries_.end() && used->second.range == recorded.range)
     return false;
-  if (used != entries_.end()) {
-    by_start_.erase(used->second.range.start().value);
-    entries_.erase(used);
-  }
+  Forget(used_id);
   entries_.insert_or_assign(recorded.id, recorded);
   by_start_.insert_or_assign(recorded.range.start().value, recorded.id);
   return true;

@@ -14,6 +14,15 @@ Status ReadHeader(ByteReader& in, std::uint32_t magic) {
   return {};
 }
 
+// What both messages begin with: `word` is the moment of an order, the result of an answer.
+template <class Word>
+void PutHeader(ByteWriter& out, std::uint32_t magic, Word word) {
+  out.Put(magic);
+  out.Put(kHealVersion);
+  out.Put(static_cast<std::uint8_t>(word));
+  out.Put(std::uint8_t{0});
+}
+
 bool IsKnown(HealResult result) {
   return result == HealResult::kReplaced || result == HealResult::kStanding ||
          std::ranges::find(kAllHealRefusals, result) != std::end(kAllHealRefusals);
@@ -24,10 +33,7 @@ bool IsKnown(HealResult result) {
 std::array<std::byte, kHealOrderBytes> EncodeHealOrder(const HealOrder& order) {
   std::array<std::byte, kHealOrderBytes> bytes{};
   ByteWriter out(bytes);
-  out.Put(kHealOrderMagic);
-  out.Put(kHealVersion);
-  out.Put(static_cast<std::uint8_t>(order.when));
-  out.Put(std::uint8_t{0});
+  PutHeader(out, kHealOrderMagic, order.when);
   out.Put(order.id);
   out.Put(order.page.value);
   out.Put(order.host.value);
@@ -54,10 +60,7 @@ Result<HealOrder> DecodeHealOrder(std::span<const std::byte> bytes) {
 std::array<std::byte, kHealAnswerBytes> EncodeHealAnswer(const HealAnswer& answer) {
   std::array<std::byte, kHealAnswerBytes> bytes{};
   ByteWriter out(bytes);
-  out.Put(kHealAnswerMagic);
-  out.Put(kHealVersion);
-  out.Put(static_cast<std::uint8_t>(answer.result));
-  out.Put(std::uint8_t{0});
+  PutHeader(out, kHealAnswerMagic, answer.result);
   out.Put(answer.id);
   return bytes;
 }
