@@ -89,6 +89,9 @@ void AddEvents(Page& page, const std::vector<VmSnapshot>& vms) {
   PerVm(page, MetricType::Counter, "failed_injections_total",
         "Exits whose abort KVM refused to inject.", vms,
         [](const VmSnapshot& vm) { return vm.ring.failed_injections; });
+  PerVm(page, MetricType::Counter, "native_fallbacks_total",
+        "Held vCPUs that were told in another way after all.", vms,
+        [](const VmSnapshot& vm) { return vm.ring.native_fallbacks; });
   PerVm(page, MetricType::Counter, "protocol_faults_total",
         "Bytes of a guest that the protocol does not allow.", vms,
         [](const VmSnapshot& vm) { return vm.protocol_faults; });

@@ -68,6 +68,7 @@ inline StatusSnapshot SampleStatus() {
       {ledger::AlarmKind::kUnsafeToMigrate, WallTime(std::chrono::microseconds(1700000000000001))}};
   live.events.located = 2;
   live.ring.lost = 1;
+  live.ring.native_fallbacks = 4;
   live.heals = {2, {{"vfio", 3}, {"io_uring", 0}}};
   live.agent = protocol::Stats{.retired_bytes = 4096};
   ledger::PageRow untold;

@@ -7,6 +7,7 @@
 #include "host-notifier/config/notifier_config.h"
 #include "host-notifier/observe/json_lines.h"
 #include "host-notifier/observe/sample_snapshot_fixture.h"
+#include "tests/lab/story/exit_row.h"
 
 namespace seaward {
 namespace {
@@ -18,6 +19,23 @@ json Keys(const std::vector<yaml::KeySpec>& keys) {
   for (const yaml::KeySpec& key : keys)
     list.push_back({{"path", key.path}, {"type", key.type}, {"default", key.default_value}});
   return list;
+}
+
+lab::ExitRow SampleExitRow() {
+  return {.kind = "data_read",
+          .flags = 1,
+          .esr = 0x92000010,
+          .gva = 0xffff9464e018,
+          .gpa = 0x48048000,
+          .located_by = "gpa",
+          .injection = "kvm",
+          .guest_esr = 0x92000010,
+          .guest_far = 0xffff9464e018,
+          .outcome = "signal_7",
+          .verdict = "retired",
+          .host_retired = "pending",
+          .exposure_us = 1500.5,
+          .exits_observed = 1};
 }
 
 json Samples() {
@@ -39,6 +57,8 @@ json Samples() {
            {MigrationLine({kSampleVm, true, SampleStatus().vms[0].migration}),
             MigrationLine({kSampleVm, false, {}})}},
           {"domain", {DomainLine(SampleDomainReport())}},
+          {"exits",
+           {json::array({lab::ToJson({.located_by = "gpa"}), ToJson(SampleExitRow())}).dump()}},
           {"error", {ErrorLine({ErrorCode::kNotFound, ENOENT, "no VM"})}}};
 }
 
