@@ -156,6 +156,16 @@ Result<Json> Commands::VictimTouch(const Json& request) {
   return reply;
 }
 
+Result<Json> Commands::VictimSucceed(const Json& request) {
+  auto succession = victims_.DieAndSucceed(
+      request.at("pid").get<pid_t>(), request.value("pages", std::uint64_t{64}), LimitOf(request));
+  if (!succession) return Forward(succession);
+  Json reply = StatusJson(succession->death);
+  reply["given"] = succession->given;
+  reply["successor"] = StatusJson(succession->then);
+  return reply;
+}
+
 Result<Json> Commands::VictimTouchAll(const Json& request) {
   auto bad = victims_.CountBad(request.at("pid").get<pid_t>(), LimitOf(request));
   if (!bad) return Forward(bad);
@@ -200,6 +210,7 @@ const std::map<std::string, Commands::Handler>& Commands::Table() {
       {"agent_start", &Commands::AgentStart},
       {"victim_start", &Commands::VictimStart},
       {"victim_touch", &Commands::VictimTouch},
+      {"victim_succeed", &Commands::VictimSucceed},
       {"victim_touch_all", &Commands::VictimTouchAll},
       {"victim_loop", &Commands::VictimLoop},
       {"victim_where", &Commands::VictimWhere},

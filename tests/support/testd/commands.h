@@ -38,6 +38,7 @@ class Commands {
   Result<Json> AgentStart(const Json& request);
   Result<Json> VictimStart(const Json& request);
   Result<Json> VictimTouch(const Json& request);
+  Result<Json> VictimSucceed(const Json& request);
   Result<Json> VictimTouchAll(const Json& request);
   Result<Json> VictimLoop(const Json& request);
   Result<Json> VictimWhere(const Json& request);

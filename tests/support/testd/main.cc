@@ -1,12 +1,15 @@
 // seaward-testd: the command server inside a test machine, and /init of a test guest.
 //
-//   seaward-testd                  as process 1: prepares the machine, then serves on the virtio
-//   port seaward-testd --port NAME      serves on that virtio port seaward-testd --unix PATH serves
-//   on a unix socket
+//   (no words, as process 1)  prepares the machine, then serves on the virtio port
+//   --port NAME               serves on that virtio port
+//   --unix PATH               serves on a unix socket
+//   --count FILE              reads its input to the end, and writes the number of bytes to FILE
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdio>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -56,6 +59,15 @@ int Serve(LineChannel& channel, Commands& commands, const Logger& log) {
   }
 }
 
+int CountInput(const std::string& path) {
+  std::uint64_t bytes = 0;
+  char buffer[16384];
+  for (ssize_t n = 0; (n = ::read(STDIN_FILENO, buffer, sizeof(buffer))) > 0;)
+    bytes += static_cast<std::uint64_t>(n);
+  std::ofstream(path) << bytes << "\n";
+  return 0;
+}
+
 int Main(const std::vector<std::string>& words) {
   signal(SIGPIPE, SIG_IGN);
   StderrSink sink;
@@ -63,8 +75,9 @@ int Main(const std::vector<std::string>& words) {
   const bool init = ::getpid() == 1;
   BootReport boot = init ? BecomeInit(log) : BootReport{};
   const std::string option = words.size() == 2 && !init ? words[0] : "";
+  if (option == "--count") return CountInput(words[1]);
   if (!init && option != "--port" && option != "--unix") {
-    std::fputs("usage: seaward-testd --port NAME | --unix PATH\n", stderr);
+    std::fputs("usage: seaward-testd --port NAME | --unix PATH | --count FILE\n", stderr);
     return 2;
   }
   const std::string name = init ? boot.wishes.port : words[1];

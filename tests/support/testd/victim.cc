@@ -91,12 +91,23 @@ bool Holds(const std::byte* page, std::uint64_t index) {
   return same;
 }
 
+// The kernel reads the page, as for any write(2) out of it.
+bool CopyThroughKernel(const std::byte* page) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return false;
+  const UniqueFd reader(ends[0]);
+  const UniqueFd writer(ends[1]);
+  return ::write(writer.get(), page, PageSize()) == static_cast<ssize_t>(PageSize());
+}
+
 // One access of just that kind. A word other than expected is only seen by reading.
 bool TouchOnce(std::byte* page, std::uint64_t index, const std::string& access) {
   if (access == "write") {
     *reinterpret_cast<volatile std::uint64_t*>(page) = PatternOf(index);
   } else if (access == "execute") {
     reinterpret_cast<void (*)()>(CodeIn(page))();
+  } else if (access == "copy") {
+    return CopyThroughKernel(page);
   } else {
     return Holds(page, index);
   }
@@ -187,6 +198,20 @@ void VictimBody(int fd, const std::string& argument) {
   Serve(fd, area, pages);
 }
 
+// "PAGES ADDRESS": is that frame among so many fresh pages?
+void SuccessorBody(int fd, const std::string& argument) {
+  std::uint64_t pages = 0;
+  GuestPhysAddr wanted;
+  std::istringstream(argument) >> pages >> wanted.value;
+  std::byte* area = MapAnonymous(pages * PageSize());
+  if (area == nullptr) return;
+  for (std::uint64_t index = 0; index < pages; ++index) area[index * PageSize()] = std::byte{1};
+  auto frames = FramesOf(area, pages);
+  if (!frames) return;
+  const bool given = std::find(frames->begin(), frames->end(), FrameAt(wanted)) != frames->end();
+  Say(fd, given ? "given" : "other");
+}
+
 void HogBody(int fd, const std::string& argument) {
   OfferAsOomVictim();
   std::istringstream words(argument);
@@ -237,13 +262,32 @@ Result<std::string> Victims::Ask(pid_t pid, const std::string& question,
 
 Result<TouchReport> Victims::TouchPage(pid_t pid, std::uint64_t index, const std::string& access,
                                        std::chrono::milliseconds limit) {
-  if (access != "read" && access != "write" && access != "execute")
-    return Fail(ErrorCode::kInvalid, "access: read | write | execute");
+  if (access != "read" && access != "write" && access != "execute" && access != "copy")
+    return Fail(ErrorCode::kInvalid, "access: read | write | execute | copy");
   auto answer = Ask(pid, "touch " + std::to_string(index) + " " + access, limit);
   if (!answer && answer.error().code == ErrorCode::kClosed) return TouchReport{Touch::kDied};
   if (!answer) return Forward(answer);
   if (auto fault = ReadFault(*answer)) return TouchReport{Touch::kFaulted, fault};
   return TouchReport{*answer == "intact" ? Touch::kIntact : Touch::kChanged};
+}
+
+Result<Succession> Victims::DieAndSucceed(pid_t pid, std::uint64_t pages,
+                                          std::chrono::milliseconds limit) {
+  auto page = WhereIs(pid, 0, limit);
+  if (!page) return Forward(page);
+  const std::string order = std::to_string(pages) + " " + std::to_string(page->value);
+  if (auto sent = SendTo(workers_.at(pid), "touch 0 read"); !sent) return Forward(sent);
+  auto death = WaitFor(pid, limit);
+  if (!death) return Forward(death);
+  if (!*death) return Fail(ErrorCode::kTimeout, "the victim lives");
+  auto successor = StartWorker(SuccessorBody, order);
+  Forget(pid);
+  if (!successor) return Forward(successor);
+  auto answer = ReceiveFrom(*successor, limit);
+  auto end = WaitFor(successor->pid, limit);
+  if (!end || !*end) KillGroup(successor->pid);
+  if (!end) return Forward(end);
+  return Succession{**death, answer && *answer == "given", *end};
 }
 
 Result<std::uint64_t> Victims::CountBad(pid_t pid, std::chrono::milliseconds limit) {

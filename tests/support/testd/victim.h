@@ -39,6 +39,13 @@ struct TouchReport {
   std::optional<Fault> fault = {};  // with kFaulted
 };
 
+// Who came after a victim.
+struct Succession {
+  ExitStatus death;                // of the victim
+  bool given = false;              // its page was given to the successor, which could use it
+  std::optional<ExitStatus> then;  // how the successor ended; nullopt: not within the limit
+};
+
 class Victims {
  public:
   struct Started {
@@ -48,9 +55,13 @@ class Victims {
   // kNotFound: the frame of `plan.at` was not handed out although memory was searched.
   Result<Started> Start(const VictimPlan& plan, std::chrono::milliseconds limit);
   // The victim touches page `index` once: "read" looks at all of it, "write" writes one word, as it
-  // was, "execute" calls a function in it. kInvalid for another word.
+  // was, "execute" calls a function in it, "copy" has the kernel copy it. kInvalid for another
+  // word.
   Result<TouchReport> TouchPage(pid_t pid, std::uint64_t index, const std::string& access,
                                 std::chrono::milliseconds limit);
+  // The victim reads its first page, and in the moment of its death a process is forked that takes
+  // `pages` fresh pages. kTimeout when the victim lives.
+  Result<Succession> DieAndSucceed(pid_t pid, std::uint64_t pages, std::chrono::milliseconds limit);
   // The victim reads all its pages, behind a SIGBUS handler: how many raised the signal.
   Result<std::uint64_t> CountBad(pid_t pid, std::chrono::milliseconds limit);
   // The victim reads page `index` again and again, for ever, and answers no more. `survives`: with
