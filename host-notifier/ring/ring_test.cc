@@ -66,6 +66,39 @@ TEST_F(Ring, RingsTheDoorbellOnlyForASleeper) {
   EXPECT_TRUE(DoorbellRang());
 }
 
+TEST_F(Ring, AStormOnOnePageWakesNobodyForAWhile) {
+  Start();
+  Drain();
+  const auto publish = [&](std::uint64_t page) {
+    vmm::SeaExit exit = ExitAt(page);
+    exit.when = clock_.Now();
+    producer_->Publish(0, exit);
+    const bool rang = DoorbellRang();
+    for (const RingEvent& event : Drain()) consumer_->Release(event.token);
+    return rang;
+  };
+  for (std::uint32_t i = 0; i <= vmm::kPromptRepeats; ++i) EXPECT_TRUE(publish(0x1000)) << i;
+  EXPECT_FALSE(publish(0x1000));
+  EXPECT_TRUE(publish(0x2000)) << "news";
+  for (std::uint32_t i = 0; i < vmm::kPromptRepeats; ++i) EXPECT_TRUE(publish(0x2000)) << i;
+  EXPECT_FALSE(publish(0x2000));
+  clock_.Advance(vmm::kLookAgain);
+  EXPECT_TRUE(publish(0x2000));
+  EXPECT_FALSE(publish(0x2000));
+  EXPECT_EQ(consumer_->counters().taken, 2 * vmm::kPromptRepeats + 6u) << "none is lost";
+}
+
+TEST_F(Ring, AHeldVcpuAlwaysRings) {
+  Start();
+  vmm::SeaExit exit = ExitAt(0x1000);
+  exit.injection = vmm::Injection::kNative;
+  for (std::uint32_t i = 0; i < 2 * vmm::kPromptRepeats; ++i) {
+    Drain();
+    producer_->Publish(0, exit);
+    EXPECT_TRUE(DoorbellRang()) << i;
+  }
+}
+
 TEST_F(Ring, FreesASlotOnlyWhenToldSo) {
   Start({.lanes = 1, .records_per_lane = 2});
   producer_->Publish(0, ExitAt(0x1000));

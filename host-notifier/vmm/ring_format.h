@@ -14,6 +14,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -109,6 +110,13 @@ constexpr std::uint32_t HostPageAnswer(std::uint64_t sequence, HostPage answer) 
 }
 
 inline constexpr std::uint32_t kCountClosed = std::uint32_t{1} << 31;
+
+// A vCPU that faults on one page for ever costs the notifier next to nothing: after so many records
+// of the same fact in a row, further ones ring the doorbell once in kLookAgain at most and are
+// counted in one record meanwhile. In return the notifier looks at a ring once more, unasked,
+// kLookAgain after it took something.
+inline constexpr std::uint32_t kPromptRepeats = 16;
+inline constexpr std::chrono::seconds kLookAgain{5};
 
 static_assert(sizeof(RingHeader) == 256 && sizeof(LaneHeader) == 128 && sizeof(RingRecord) == 64);
 static_assert(offsetof(RingHeader, consumer_sleeps) == 64, "own cache line");

@@ -85,38 +85,55 @@ Published RingProducer::Publish(std::uint32_t vcpu, const SeaExit& exit) noexcep
   // Acquire: the notifier's reads of a record come before its release of it, and our writes into
   // the slot must not move ahead of them.
   const std::uint64_t released = Atomic(lane.released).load(std::memory_order_acquire);
-  if (Coalesce(vcpu, exit, released)) return Published::kCoalesced;
+  const std::uint64_t back = FindFact(vcpu, exit);
+  if (back != 0 && back <= lanes_[vcpu].next - released && Coalesce(vcpu, back))
+    return Published::kCoalesced;
   lanes_[vcpu].last = 0;
   if (lanes_[vcpu].next - released >= view_.geometry().records_per_lane) {
     Increment(lane.lost);
     RingDoorbell();
     return Published::kLost;
   }
+  const bool due = BellIsDue(vcpu, exit, back != 0);
   Write(vcpu, exit);
-  RingDoorbell();
+  if (due) RingDoorbell();
   return Published::kNew;
 }
 
-bool RingProducer::Coalesce(std::uint32_t vcpu, const SeaExit& exit,
-                            std::uint64_t released) noexcept {
+// How many records back this vCPU said the same, 0 = not lately. Plain reads, also of records that
+// are taken or released: this thread wrote them, and the notifier changes nothing but `count`.
+std::uint64_t RingProducer::FindFact(std::uint32_t vcpu, const SeaExit& exit) noexcept {
   const std::uint64_t next = lanes_[vcpu].next;
-  const std::uint64_t window = std::min(next - released, kCoalesceWindow);
-  for (std::uint64_t back = 1; back <= window; ++back) {
-    RingRecord& record = view_.record(vcpu, next - back);
-    // Plain reads: this thread wrote the record, and the notifier changes nothing but `count`.
-    if (!SameFact(record, exit)) continue;
-    auto count = Atomic(record.count);
-    std::uint32_t seen = count.load(std::memory_order_relaxed);
-    if ((seen & kCountClosed) != 0 || seen == kCountClosed - 1) return false;
-    // One attempt: it fails only when the notifier closed the record just now. Relaxed: the count
-    // stands alone, and the modification order of this one word decides whether the repeat was in
-    // time.
-    if (!count.compare_exchange_strong(seen, seen + 1, std::memory_order_relaxed)) return false;
-    Increment(view_.lane(vcpu).coalesced);
-    lanes_[vcpu].last = next - back + 1;
-    return true;
-  }
-  return false;
+  const std::uint64_t window =
+      std::min({next, kCoalesceWindow, std::uint64_t{view_.geometry().records_per_lane}});
+  for (std::uint64_t back = 1; back <= window; ++back)
+    if (SameFact(view_.record(vcpu, next - back), exit)) return back;
+  return 0;
+}
+
+// Counts the exit in a record that is not released, if nobody has taken it yet.
+bool RingProducer::Coalesce(std::uint32_t vcpu, std::uint64_t back) noexcept {
+  Lane& own = lanes_[vcpu];
+  auto count = Atomic(view_.record(vcpu, own.next - back).count);
+  std::uint32_t seen = count.load(std::memory_order_relaxed);
+  if ((seen & kCountClosed) != 0 || seen == kCountClosed - 1) return false;
+  // One attempt: it fails only when the notifier closed the record just now. Relaxed: the count
+  // stands alone, and the modification order of this one word decides whether the repeat was in
+  // time.
+  if (!count.compare_exchange_strong(seen, seen + 1, std::memory_order_relaxed)) return false;
+  Increment(view_.lane(vcpu).coalesced);
+  own.last = own.next - back + 1;
+  return true;
+}
+
+bool RingProducer::BellIsDue(std::uint32_t vcpu, const SeaExit& exit, bool repeat) noexcept {
+  Lane& own = lanes_[vcpu];
+  own.repeats = repeat ? own.repeats + 1 : 0;
+  // A held vCPU waits for the notifier.
+  const bool waits = exit.injection == Injection::kNative;
+  if (own.repeats > kPromptRepeats && !waits && exit.when - own.bell < kLookAgain) return false;
+  own.bell = exit.when;
+  return true;
 }
 
 void RingProducer::Write(std::uint32_t vcpu, const SeaExit& exit) noexcept {

@@ -31,7 +31,8 @@ class RingProducer {
 
   // Wait-free, allocates nothing, logs nothing. One write(2) to the doorbell when the notifier
   // sleeps, none otherwise. A repeat of a page whose record nobody has taken yet is counted there;
-  // a full lane counts the exit as lost.
+  // a full lane counts the exit as lost. After kPromptRepeats of the same fact in a row repeats
+  // wake nobody for kLookAgain (ring_format.h).
   Published Publish(std::uint32_t vcpu, const SeaExit& exit) noexcept;
   // Names the record that holds this vCPU's last exit; 0 when it was lost. The vCPU's own thread.
   std::uint64_t LastSequence(std::uint32_t vcpu) const noexcept;
@@ -58,13 +59,17 @@ class RingProducer {
  private:
   // What a vCPU thread keeps to itself; own cache line.
   struct alignas(64) Lane {
-    std::uint64_t next = 0;  // index of the record to write
-    bool announced = false;  // its bit in lanes_in_use is set
-    std::uint64_t last = 0;  // sequence of the record that holds the last exit, 0 = lost
+    std::uint64_t next = 0;     // index of the record to write
+    bool announced = false;     // its bit in lanes_in_use is set
+    std::uint64_t last = 0;     // sequence of the record that holds the last exit, 0 = lost
+    std::uint32_t repeats = 0;  // records in a row that said nothing new
+    MonoTime bell;              // when one of them last asked for the doorbell
   };
   RingProducer(RingMapping mapping, UniqueFd doorbell, RingGeometry geometry);
-  bool Coalesce(std::uint32_t vcpu, const SeaExit& exit, std::uint64_t released) noexcept;
+  std::uint64_t FindFact(std::uint32_t vcpu, const SeaExit& exit) noexcept;
+  bool Coalesce(std::uint32_t vcpu, std::uint64_t back) noexcept;
   void Write(std::uint32_t vcpu, const SeaExit& exit) noexcept;
+  bool BellIsDue(std::uint32_t vcpu, const SeaExit& exit, bool repeat) noexcept;
   void RingDoorbell() noexcept;
 
   RingMapping mapping_;
