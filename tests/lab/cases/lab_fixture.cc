@@ -9,9 +9,10 @@ namespace seaward::lab {
 
 std::unique_ptr<Lab> LabFixture::lab_;
 
-void LabFixture::SetUpTestSuite() {
+void LabFixture::StartLab(LibvirtMode libvirt) {
   const char* suite = ::testing::UnitTest::GetInstance()->current_test_suite()->name();
-  auto started = Lab::Start(std::string(SEAWARD_SOURCE_DIR) + "/build/lab/" + suite, stdout);
+  auto started =
+      Lab::Start(std::string(SEAWARD_SOURCE_DIR) + "/build/lab/" + suite, stdout, libvirt);
   ASSERT_TRUE(started) << started.error().Text();
   lab_ = std::move(*started);
 }

@@ -17,8 +17,9 @@ inline constexpr std::chrono::seconds kSettles{120};
 class LabFixture : public ::testing::Test {
  protected:
   // What a run leaves is in build/lab/SUITE.
-  static void SetUpTestSuite();
+  static void SetUpTestSuite() { StartLab(LibvirtMode::kSession); }
   static void TearDownTestSuite();
+  static void StartLab(LibvirtMode libvirt);
 
   void SetUp() override;
   // Guests of the case are destroyed, its pages are good again.

@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "tests/lab/host/lab_images.h"
+#include "tests/lab/host/libvirt_places.h"
 #include "tests/lab/host/transcript.h"
 #include "tests/support/child_process.h"
 #include "tests/support/guest_shell.h"
@@ -52,6 +53,9 @@ class EmulatedHost {
 
   std::string WorkPath(const std::string& name) const { return work_ + "/" + name; }
   const LabImages& images() const { return images_; }
+  // Of the libvirtd that runs there (StartLibvirtd).
+  const LibvirtPlaces& libvirt() const { return PlacesOf(libvirt_mode_); }
+  void SetLibvirtMode(LibvirtMode mode) { libvirt_mode_ = mode; }
   Transcript& transcript() { return transcript_; }
   testing::GuestShell& command_server() { return commands_; }
   // Names the host's RAM for other processes; without a name of its own, it goes with its users.
@@ -75,6 +79,7 @@ class EmulatedHost {
   testing::TempDir sockets_;  // their paths must be short
   UniqueFd ram_;
   std::string kernel_;
+  LibvirtMode libvirt_mode_ = LibvirtMode::kSession;
   testing::ChildProcess qemu_;
   testing::GuestShell commands_;
 };

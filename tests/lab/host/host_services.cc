@@ -13,7 +13,7 @@ namespace {
 constexpr std::chrono::seconds kShort{60};
 constexpr std::chrono::seconds kServiceUp{120};
 
-constexpr char kPrepareLibvirt[] = R"(
+constexpr char kPrepareSession[] = R"(
 D=/run/lv
 mkdir -p $D/rt $D/cfg/libvirt $D/cache $D/data $D/state && chmod 700 $D/rt
 printf 'security_driver = "none"\ncgroup_controllers = [ ]\nnamespaces = [ ]\nstdio_handler = "file"\n' > $D/cfg/libvirt/qemu.conf
@@ -22,33 +22,63 @@ cp -r /seaward/libvirt-cache/. $D/cache/
 chown -R nobody:nogroup $D
 )";
 
+// What Debian's package would have set up, on a root that cannot be written. Without virtlogd and
+// cgroups, which are nothing to the VMM; all that shuts the VMM in (user, namespace, seccomp) is as
+// by default.
+constexpr char kPrepareSystem[] = R"(
+add() { cp /etc/$1 /run/etc-$1; echo "$2" >> /run/etc-$1; mount --bind /run/etc-$1 /etc/$1; }
+add passwd 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin'
+add group 'libvirt-qemu:x:64055:'
+mkdir -p /run/libvirt
+for folder in /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do mount -t tmpfs tmpfs $folder; done
+printf 'user = "libvirt-qemu"\ngroup = "libvirt-qemu"\nsecurity_driver = "none"\ncgroup_controllers = [ ]\nnamespaces = [ "mount" ]\nseccomp_sandbox = 1\nstdio_handler = "file"\n' > /etc/libvirt/qemu.conf
+printf 'auth_unix_ro = "none"\nauth_unix_rw = "none"\nlog_outputs = "3:file:/run/libvirtd.log"\n' > /etc/libvirt/libvirtd.conf
+)";
+
 constexpr char kNotifierConfig[] = R"(state_dir: /run/seaward-state
 control_socket: /run/seaward/control.sock
 attach_socket: /run/seaward/attach.sock
 log_level: debug
 host_retire: {}
 libvirt:
-  uri: "qemu+unix:///session?socket=/run/lv/rt/libvirt/libvirt-sock"
-  status_dir: /run/lv/rt/libvirt/qemu/run
+  uri: "{}"
+  status_dir: {}
 {})";
+
+struct Daemon {
+  const char* prepare;
+  std::vector<std::string> argv;
+  std::vector<std::string> environment;
+  std::string socket;
+};
+
+Daemon DaemonOf(LibvirtMode mode) {
+  if (mode == LibvirtMode::kSystem)
+    return {kPrepareSystem, {"/usr/sbin/libvirtd"}, {}, "/run/libvirt/libvirt-sock"};
+  const std::string d = "/run/lv";
+  return {kPrepareSession,
+          {"/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+           "/usr/sbin/libvirtd", "-p", d + "/rt/pid"},
+          {"HOME=" + d, "XDG_RUNTIME_DIR=" + d + "/rt", "XDG_CONFIG_HOME=" + d + "/cfg",
+           "XDG_CACHE_HOME=" + d + "/cache", "XDG_DATA_HOME=" + d + "/data",
+           "XDG_STATE_HOME=" + d + "/state"},
+          d + "/rt/libvirt/libvirt-sock"};
+}
 
 }  // namespace
 
-Status StartLibvirtd(EmulatedHost& host) {
-  if (auto prepared = host.Shell(kPrepareLibvirt, kShort); !prepared) return Forward(prepared);
-  const std::string d = "/run/lv";
-  auto pid = host.Spawn({"/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-                         "/usr/sbin/libvirtd", "-p", d + "/rt/pid"},
-                        {"HOME=" + d, "XDG_RUNTIME_DIR=" + d + "/rt",
-                         "XDG_CONFIG_HOME=" + d + "/cfg", "XDG_CACHE_HOME=" + d + "/cache",
-                         "XDG_DATA_HOME=" + d + "/data", "XDG_STATE_HOME=" + d + "/state"},
-                        "/run/libvirtd.out");
+Status StartLibvirtd(EmulatedHost& host, LibvirtMode mode) {
+  const Daemon daemon = DaemonOf(mode);
+  host.SetLibvirtMode(mode);
+  if (auto prepared = host.Shell(daemon.prepare, kShort); !prepared) return Forward(prepared);
+  auto pid = host.Spawn(daemon.argv, daemon.environment, "/run/libvirtd.out");
   if (!pid) return Forward(pid);
   // The loop ends with the shell's limit; it only spares asking across the emulation.
-  auto up = host.Shell(fmt::format("until [ -S {}/libvirt/libvirt-sock ]; do sleep 0.05; "
-                                   "kill -0 {} || exit 1; done",
-                                   kLibvirtRuntime, *pid),
-                       kServiceUp);
+  auto up = host.Shell(
+      fmt::format("until [ -S {} ]; do sleep 0.05; kill -0 {} || {{ cat /run/libvirtd.out "
+                  "/run/libvirtd.log; exit 1; }}; done",
+                  daemon.socket, *pid),
+      kServiceUp);
   if (!up) return Fail(up.error().code, "libvirtd does not come up: " + up.error().context);
   return {};
 }
@@ -77,7 +107,8 @@ Result<Notifier> Notifier::Start(EmulatedHost& host, const NotifierPlan& plan) {
                              kNotifierLog),
                  kShort);
   if (!prepared) return Forward(prepared);
-  const std::string config = fmt::format(kNotifierConfig, plan.host_retire, plan.more);
+  const std::string config = fmt::format(kNotifierConfig, plan.host_retire, host.libvirt().uri,
+                                         host.libvirt().running, plan.more);
   if (auto written = host.WriteFile("/run/notifier.yaml", config); !written)
     return Forward(written);
   auto pid = host.Spawn({"/seaward/bin/seaward-notifier", "--config", "/run/notifier.yaml"}, {},

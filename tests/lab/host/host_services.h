@@ -1,5 +1,5 @@
-// What an operator would run on the emulated host: a private libvirtd (session mode, as nobody) and
-// seaward-notifier (as root). Shell scripts here, because that is what an operator would type.
+// What an operator would run on the emulated host: libvirtd and seaward-notifier (as root). Shell
+// scripts here, because that is what an operator would type.
 #pragma once
 
 #include <string>
@@ -12,13 +12,11 @@
 namespace seaward::lab {
 
 // Paths in the emulated host.
-inline constexpr char kLibvirtRuntime[] = "/run/lv/rt";
-inline constexpr char kLibvirtUri[] = "qemu+unix:///session?socket=/run/lv/rt/libvirt/libvirt-sock";
 inline constexpr char kAttachSocket[] = "/run/seaward/attach.sock";
 inline constexpr char kNotifierLog[] = "/run/notifier.log";
 
 // Returns when libvirtd answers. Uses what an earlier run learned about QEMU, when it is there.
-Status StartLibvirtd(EmulatedHost& host);
+Status StartLibvirtd(EmulatedHost& host, LibvirtMode mode = LibvirtMode::kSession);
 // Keeps what libvirt learned about QEMU for the next run. Only a saving of time: an error is no
 // reason to fail.
 Status KeepCapabilities(EmulatedHost& host);

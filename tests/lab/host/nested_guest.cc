@@ -41,8 +41,7 @@ constexpr char kDomain[] =
       <target type='virtio' name='org.seaward.test.0'/></channel>
     <serial type='file'><source path='/run/guest/console.log' append='on'/></serial>
     <memballoon model='none'/></devices>
-  <qemu:commandline>
-    <qemu:env name='LD_PRELOAD' value='/seaward/lib/libseaward-preload.so'/>
+  <qemu:commandline>{preload}
     <qemu:env name='SEAWARD_ATTACH_SOCKET' value='{attach}'/>
     <qemu:env name='SEAWARD_INJECT' value='{inject}'/>{arguments}
   </qemu:commandline>
@@ -53,6 +52,8 @@ constexpr char kDomain[] =
 // later libvirt than the host's.
 constexpr char kFirmware[] =
     "\n    <loader readonly='yes' type='pflash' stateless='yes'>/guest/AAVMF_CODE.fd</loader>";
+constexpr char kPreload[] =
+    "\n    <qemu:env name='LD_PRELOAD' value='/seaward/lib/libseaward-preload.so'/>";
 constexpr char kRasByHand[] = "\n    <qemu:arg value='-machine'/><qemu:arg value='ras=on'/>";
 
 // The firmware needs room to unpack the kernel beside its own.
@@ -60,16 +61,16 @@ std::uint64_t MemoryOf(Board board) {
   return std::uint64_t{board == Board::kAcpiGhes ? 320U : 160U} << 20;
 }
 
-std::string DomainXml(const GuestPlan& plan) {
+std::string DomainXml(const GuestPlan& plan, const LibvirtPlaces& libvirt) {
   const bool acpi = plan.board == Board::kAcpiGhes;
-  return fmt::format(kDomain, fmt::arg("name", plan.name),
-                     fmt::arg("mib", MemoryOf(plan.board) >> 20),
-                     fmt::arg("words", plan.guarded ? " seaward.early=1 seaward.agent=1" : ""),
-                     // GHES speaks in warnings.
-                     fmt::arg("loglevel", acpi ? 5 : 4), fmt::arg("loader", acpi ? kFirmware : ""),
-                     fmt::arg("acpi", acpi ? "<acpi/>" : ""),
-                     fmt::arg("arguments", acpi ? kRasByHand : ""), fmt::arg("inject", plan.inject),
-                     fmt::arg("sockets", kLibvirtRuntime), fmt::arg("attach", kAttachSocket));
+  return fmt::format(
+      kDomain, fmt::arg("name", plan.name), fmt::arg("mib", MemoryOf(plan.board) >> 20),
+      fmt::arg("words", plan.guarded ? " seaward.early=1 seaward.agent=1" : ""),
+      // GHES speaks in warnings.
+      fmt::arg("loglevel", acpi ? 5 : 4), fmt::arg("loader", acpi ? kFirmware : ""),
+      fmt::arg("acpi", acpi ? "<acpi/>" : ""), fmt::arg("arguments", acpi ? kRasByHand : ""),
+      fmt::arg("preload", plan.interposed ? kPreload : ""), fmt::arg("inject", plan.inject),
+      fmt::arg("sockets", libvirt.sockets), fmt::arg("attach", kAttachSocket));
 }
 
 }  // namespace
@@ -78,12 +79,13 @@ NestedGuest::NestedGuest(EmulatedHost& host, const GuestPlan& plan)
     : host_(&host),
       name_(plan.name),
       memory_(MemoryOf(plan.board)),
-      commands_(host.command_server(), fmt::format("{}/{}-command.sock", kLibvirtRuntime, name_)) {}
+      commands_(host.command_server(),
+                fmt::format("{}/{}-command.sock", host.libvirt().sockets, name_)) {}
 
 Result<std::unique_ptr<NestedGuest>> NestedGuest::Create(EmulatedHost& host,
                                                          const GuestPlan& plan) {
   std::unique_ptr<NestedGuest> guest(new NestedGuest(host, plan));
-  const std::string xml = DomainXml(plan);
+  const std::string xml = DomainXml(plan, host.libvirt());
   const std::string path = "/run/" + plan.name + ".xml";
   if (auto written = host.WriteFile(path, xml); !written) return Forward(written);
   host.transcript().Add("domain_create", {{"name", plan.name}, {"xml", xml}});
@@ -93,16 +95,15 @@ Result<std::unique_ptr<NestedGuest>> NestedGuest::Create(EmulatedHost& host,
 }
 
 Status NestedGuest::Virsh(const std::string& words) {
-  auto done = host_->Shell(fmt::format("virsh -q -c '{}' {}", kLibvirtUri, words), kVirsh);
+  auto done = host_->Shell(fmt::format("virsh -q -c '{}' {}", host_->libvirt().uri, words), kVirsh);
   if (!done) return Forward(done);
   return {};
 }
 
 Status NestedGuest::FindMemory() {
-  auto text =
-      host_->Shell(fmt::format("p=$(cat {}/libvirt/qemu/run/{}.pid); echo $p; cat /proc/$p/maps",
-                               kLibvirtRuntime, name_),
-                   kShort);
+  auto text = host_->Shell(fmt::format("p=$(cat {}/{}.pid); echo $p; cat /proc/$p/maps",
+                                       host_->libvirt().running, name_),
+                           kShort);
   if (!text) return Forward(text);
   std::istringstream lines(*text);
   lines >> vmm_;

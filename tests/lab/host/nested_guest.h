@@ -26,6 +26,7 @@ struct GuestPlan {
   bool guarded = true;  // the agent runs, early and as a daemon; nothing else depends on it
   Board board = Board::kDeviceTree;
   std::string inject = "auto";  // SEAWARD_INJECT of its VMM
+  bool interposed = true;       // libseaward-preload.so is in its VMM
 };
 
 class NestedGuest {
@@ -38,6 +39,8 @@ class NestedGuest {
   // Waits until its user space answers with another boot_id than that of the last call.
   Status WaitUp(std::chrono::milliseconds limit);
   const std::string& name() const { return name_; }
+  // Its QEMU, in the emulated host.
+  pid_t vmm() const { return vmm_; }
   const std::string& boot_id() const { return boot_id_; }
   const Json& status() const { return status_; }  // of the last WaitUp
 

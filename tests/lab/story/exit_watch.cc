@@ -52,8 +52,8 @@ Result<Json> ExitWatch::PageOf(const std::string& gpa) {
 // Its own words, out of the log that libvirt keeps of the VMM.
 Result<std::vector<std::string>> ExitWatch::Injections() {
   auto text = lab_->host().Shell(fmt::format("sed -n 's/.* injection=\\([a-z_]*\\) .*/\\1/p' "
-                                             "/run/lv/cache/libvirt/qemu/log/{}.log",
-                                             vm_),
+                                             "{}/{}.log",
+                                             lab_->host().libvirt().logs, vm_),
                                  kQuestion);
   if (!text) return Forward(text);
   std::istringstream lines(*text);

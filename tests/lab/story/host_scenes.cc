@@ -56,7 +56,7 @@ Result<Handout> TakeAllHostMemory(Lab& lab, HostPhysAddr bad) {
 Result<std::string> StateOf(Lab& lab, const std::string& guest) {
   auto state =
       lab.host().Shell(fmt::format("virsh -q -c '{}' domstate --reason {} 2>/dev/null || echo gone",
-                                   kLibvirtUri, guest),
+                                   lab.host().libvirt().uri, guest),
                        kQuestion);
   if (!state) return Forward(state);
   return Trimmed(*state);

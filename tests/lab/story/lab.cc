@@ -36,16 +36,17 @@ std::vector<ByteRange> RangesFrom(const Json& pairs) {
 
 }  // namespace
 
-Result<std::unique_ptr<Lab>> Lab::Start(const std::string& work, std::FILE* screen) {
+Result<std::unique_ptr<Lab>> Lab::Start(const std::string& work, std::FILE* screen,
+                                        LibvirtMode libvirt) {
   std::filesystem::create_directories(work);
   auto transcript = Transcript::Create(work + "/" + kTranscript, Clock());
   if (!transcript) return Forward(transcript);
   std::unique_ptr<Lab> lab(new Lab(std::move(*transcript), screen));
-  if (auto up = lab->BringUp(work); !up) return Forward(up);
+  if (auto up = lab->BringUp(work, libvirt); !up) return Forward(up);
   return lab;
 }
 
-Status Lab::BringUp(const std::string& work) {
+Status Lab::BringUp(const std::string& work, LibvirtMode libvirt) {
   narrator_.Chapter("An Arm host in emulation");
   auto images = PrepareImages(work);
   if (!images) return Forward(images);
@@ -57,7 +58,7 @@ Status Lab::BringUp(const std::string& work) {
   transcript_.Add("host", {{"kernel", host_->kernel()}});
   narrator_.Say(fmt::format("Linux {} runs with KVM; its tracer counts kvm_handle_guest_sea",
                             host_->kernel()));
-  if (auto up = StartLibvirtd(*host_); !up) return up;
+  if (auto up = StartLibvirtd(*host_, libvirt); !up) return up;
   if (auto started = StartNotifier({}); !started) return started;
   narrator_.Say("libvirtd and seaward-notifier run in it");
   auto poison = PoisonTool::Start(*host_);

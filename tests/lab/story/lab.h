@@ -26,7 +26,8 @@ class Lab {
  public:
   // `work`: a folder, made when missing; what an earlier run left there is replaced. kUnsupported:
   // no kernel >= 6.19 obtainable.
-  static Result<std::unique_ptr<Lab>> Start(const std::string& work, std::FILE* screen);
+  static Result<std::unique_ptr<Lab>> Start(const std::string& work, std::FILE* screen,
+                                            LibvirtMode libvirt = LibvirtMode::kSession);
 
   // Boots the two guests below, at the same time, and chooses frame().
   Status SurveyFrames(std::uint64_t seed);
@@ -65,7 +66,7 @@ class Lab {
  private:
   Lab(Transcript transcript, std::FILE* screen)
       : transcript_(std::move(transcript)), narrator_(screen, transcript_) {}
-  Status BringUp(const std::string& work);
+  Status BringUp(const std::string& work, LibvirtMode libvirt);
   Result<Choice> ChooseObtainableFrame(const std::vector<BootSurvey>& boots, std::uint64_t seed);
   Result<BootSurvey> Survey(NestedGuest& guest);
 

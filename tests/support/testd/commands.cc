@@ -219,6 +219,7 @@ const std::map<std::string, Commands::Handler>& Commands::Table() {
       {"free_frames", &Commands::FreeFrames},
       {"process_pages", &Commands::ProcessPages},
       {"read", &Commands::Read},
+      {"time_reads", &Commands::TimeReads},
       {"write", &Commands::Write},
       {"port_write", &Commands::PortWrite},
       {"port_hold", &Commands::PortHold},

@@ -47,6 +47,7 @@ class Commands {
   Result<Json> FreeFrames(const Json& request);
   Result<Json> ProcessPages(const Json& request);
   Result<Json> Read(const Json& request);
+  Result<Json> TimeReads(const Json& request);
   Result<Json> Write(const Json& request);
   Result<Json> PortWrite(const Json& request);
   Result<Json> PortHold(const Json& request);
