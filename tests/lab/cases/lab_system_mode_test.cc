@@ -47,5 +47,35 @@ TEST_F(SystemMode, AShutInVmmPublishesInjectsAndIsFollowedToItsEnd) {
   EXPECT_TRUE(retired) << retired.error().Text();
 }
 
+// One 4 KiB page of a 2 MiB page goes bad: the guest loses no more than that, the host the huge
+// page of a VM that is gone; replacing it in the running VM would cost 511 good pages, and is
+// refused.
+TEST_F(SystemMode, OfAHugePageTheGuestLosesNoMoreThanTheBadPart) {
+  constexpr int kHugePages = 100;
+  const std::string reserved =
+      Shell(fmt::format("echo {0} > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages; cat "
+                        "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages",
+                        kHugePages));
+  ASSERT_EQ(reserved, fmt::format("{}\n", kHugePages));
+  ASSERT_NO_FATAL_FAILURE(WithNotifier({.more = "heal: when_retired\n"}));
+  const auto before = CorruptedInHost(*lab_);
+  ASSERT_TRUE(before);
+  NestedGuest* guest = StartGuest({.name = "huge", .huge_pages = true});
+  ASSERT_NE(guest, nullptr);
+  const ExitRow row = Consume(*guest, "huge_page_backing", {});
+  EXPECT_EQ(row.gpa, victim_.page.value);
+  EXPECT_EQ(row.verdict, "retired");
+  const Json page = ExpectPage(*guest, "heal", "refused");
+  EXPECT_EQ(page.at("heal_reason"), "not_private_anonymous");
+  EXPECT_EQ(page.at("length_bytes"), 4096);
+  EXPECT_EQ(RecordedFrame(page), victim_.backing);
+  ExpectAllMemorySound(*guest, victim_.page);
+  ASSERT_TRUE(guest->Destroy());
+  guests_.clear();
+  const auto retired = WaitRetiredInHost(*lab_, *before);
+  EXPECT_TRUE(retired) << retired.error().Text();
+  WithNotifier({});
+}
+
 }  // namespace
 }  // namespace seaward::lab

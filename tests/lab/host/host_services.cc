@@ -29,7 +29,8 @@ constexpr char kPrepareSystem[] = R"(
 add() { cp /etc/$1 /run/etc-$1; echo "$2" >> /run/etc-$1; mount --bind /run/etc-$1 /etc/$1; }
 add passwd 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin'
 add group 'libvirt-qemu:x:64055:'
-mkdir -p /run/libvirt
+mkdir -p /run/libvirt /dev/hugepages
+mount -t hugetlbfs hugetlbfs /dev/hugepages
 for folder in /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do mount -t tmpfs tmpfs $folder; done
 printf 'user = "libvirt-qemu"\ngroup = "libvirt-qemu"\nsecurity_driver = "none"\ncgroup_controllers = [ ]\nnamespaces = [ "mount" ]\nseccomp_sandbox = 1\nstdio_handler = "file"\n' > /etc/libvirt/qemu.conf
 printf 'auth_unix_ro = "none"\nauth_unix_rw = "none"\nlog_outputs = "3:file:/run/libvirtd.log"\n' > /etc/libvirt/libvirtd.conf

@@ -27,7 +27,7 @@ constexpr std::uint64_t kLeaveAtMost = 32u << 20;
 
 constexpr char kDomain[] =
     R"(<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
-  <name>{name}</name><memory unit='MiB'>{mib}</memory><vcpu>1</vcpu>
+  <name>{name}</name><memory unit='MiB'>{mib}</memory>{backing}<vcpu>1</vcpu>
   <os><type arch='aarch64' machine='virt'>hvm</type>{loader}
     <kernel>/guest/Image</kernel><initrd>/seaward/guest/initramfs</initrd>
     <cmdline>console=ttyAMA0 loglevel={loglevel} panic=-1 oops=panic seaward.frames=1{words}</cmdline></os>
@@ -52,6 +52,7 @@ constexpr char kDomain[] =
 // later libvirt than the host's.
 constexpr char kFirmware[] =
     "\n    <loader readonly='yes' type='pflash' stateless='yes'>/guest/AAVMF_CODE.fd</loader>";
+constexpr char kHugePages[] = "<memoryBacking><hugepages/></memoryBacking>";
 constexpr char kPreload[] =
     "\n    <qemu:env name='LD_PRELOAD' value='/seaward/lib/libseaward-preload.so'/>";
 constexpr char kRasByHand[] = "\n    <qemu:arg value='-machine'/><qemu:arg value='ras=on'/>";

@@ -27,6 +27,7 @@ struct GuestPlan {
   Board board = Board::kDeviceTree;
   std::string inject = "auto";  // SEAWARD_INJECT of its VMM
   bool interposed = true;       // libseaward-preload.so is in its VMM
+  bool huge_pages = false;      // its memory is of the host's hugetlbfs
 };
 
 class NestedGuest {

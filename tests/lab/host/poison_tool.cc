@@ -22,7 +22,7 @@ constexpr char kAnswers[] = "poison.log";
 constexpr char kReadSymbols[] =
     "grep -E ' "
     "(_text|_stext|_etext|__init_begin|high_memory|kvm_hyp_handle_(dabt_low|memory_fault)|kvm_"
-    "handle_guest_sea)$' /proc/kallsyms";
+    "handle_guest_sea|fault_supports_stage2_huge_mapping)$' /proc/kallsyms";
 
 }  // namespace
 

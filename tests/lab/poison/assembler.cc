@@ -142,11 +142,14 @@ Result<std::vector<std::uint32_t>> Assembler::Finish() {
   return code_;
 }
 
+bool IsLandingPad(std::uint32_t word) {
+  constexpr std::uint32_t kBtiC = 0xd503245f, kSaveLinkRegister = 0xaa1e03e9;
+  return word == kBtiC || word == kSaveLinkRegister || word == kNop;
+}
+
 bool IsBeforeFrame(std::uint32_t word) {
-  constexpr std::uint32_t kPaciasp = 0xd503233f, kPacibsp = 0xd503237f, kBtiC = 0xd503245f;
-  constexpr std::uint32_t kSaveLinkRegister = 0xaa1e03e9;
-  return word == kPaciasp || word == kPacibsp || word == kBtiC || word == kSaveLinkRegister ||
-         word == kNop;
+  constexpr std::uint32_t kPaciasp = 0xd503233f, kPacibsp = 0xd503237f;
+  return IsLandingPad(word) || word == kPaciasp || word == kPacibsp;
 }
 
 bool MakesFrame(std::uint32_t word) {

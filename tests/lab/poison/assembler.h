@@ -82,9 +82,12 @@ class Assembler {
 Result<std::uint32_t> EncodeBranch(std::int64_t distance);
 
 inline constexpr std::uint32_t kNop = 0xd503201f;
+inline constexpr std::uint32_t kReturnZero[] = {0x2a1f03e0, 0xd65f03c0};  // mov w0, wzr; ret
 // What a function may begin with before it makes its stack frame: landing pads, the signing of the
 // return address, and the tracing hook (mov x9, x30; nop).
 bool IsBeforeFrame(std::uint32_t word);
+// The same less the signing: up to here every register is as the caller left it.
+bool IsLandingPad(std::uint32_t word);
 // Makes a stack frame, and does the same wherever it stands: sub sp, sp, #n; stp x29, x30, [sp,
 // #-n]!
 bool MakesFrame(std::uint32_t word);

@@ -41,8 +41,8 @@ Status BadPages::TakeSlot(Page& bad, const StageTwoLeaf& leaf) {
   const auto index = static_cast<std::size_t>(free - used_.begin());
   const HostPhysAddr at = SlotAt(index);
   const Slot slot{bad.page.value / kPoisonGranule, leaf.root.value / kPoisonGranule,
-                  linear_end_.value - (ram_.end().value - bad.owner.value),
-                  bad.backing.value / kPoisonGranule, bad.kind.Syndromes()};
+                  linear_end_.value - (ram_.end().value - bad.owner.entry.value),
+                  bad.owner.frame.value / kPoisonGranule, bad.kind.Syndromes()};
   const std::array<std::uint64_t, kSlotWords> words = {kFreeSlot, slot.guest, slot.owner,
                                                        slot.backing, slot.syndrome};
   for (std::size_t i = 0; i < words.size(); ++i)
@@ -81,10 +81,11 @@ Status BadPages::Invalidate(Page& bad) {
 Status BadPages::Check() {
   for (Page& bad : pages_) {
     if (bad.lifted) continue;
-    auto owner = ram_.Load(bad.owner);
+    auto owner = ram_.Load(bad.owner.entry);
     if (!owner) return Forward(owner);
     // Without the valid bit it is the kernel's note of a page that it has retired.
-    if ((*owner & (kOutputAddress | kValidDescriptor)) != (bad.backing.value | kValidDescriptor)) {
+    if ((*owner & (kOutputAddress | kValidDescriptor)) !=
+        (bad.owner.frame.value | kValidDescriptor)) {
       bad.lifted = true;
       if (auto freed = FreeSlots(bad); !freed) return freed;
       continue;

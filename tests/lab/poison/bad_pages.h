@@ -31,7 +31,7 @@ class BadPages {
     HostPhysAddr backing;
     PoisonKind kind;
     bool lifted = false;  // other backing since, or none
-    HostPhysAddr owner;   // the VMM's page table entry
+    Owner owner;          // the VMM's page table entry
     std::vector<StageTwoLeaf> leaves;
     std::vector<std::size_t> slots;
   };

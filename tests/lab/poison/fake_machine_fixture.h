@@ -30,12 +30,13 @@ namespace seaward::lab {
 class FakeMachine {
  public:
   static constexpr std::uint64_t kBase = 0x40000000, kBytes = 4 << 20;
-  static constexpr std::uint64_t kDabt = kBase + 0x2000, kIabt = kBase + 0x2100;
+  static constexpr std::uint64_t kDabt = kBase + 0x2000, kIabt = kBase + 0x2100,
+                                 kHugeQuestion = kBase + 0x2200;
   static constexpr std::uint64_t kHighMemory = kBase + 0x28000;
   static constexpr std::uint64_t kLinearEnd = 0xffff000080000000;
   static constexpr std::uint64_t kRoot = kBase + 0x100000, kMiddle = kBase + 0x101000,
                                  kLast = kBase + 0x102000, kOwner = kBase + 0x110000;
-  static constexpr std::uint32_t kPaciasp = 0xd503233f, kSubSp = 0xd100c3ff;
+  static constexpr std::uint32_t kPaciasp = 0xd503233f, kSubSp = 0xd100c3ff, kBtiC = 0xd503245f;
   static constexpr std::uint64_t kStageTwo = 0x4000000000007ff;  // with VALID, S2AP, MemAttr, AF
   static constexpr std::uint64_t kUser = 0x68000000000f43;
 
@@ -45,6 +46,7 @@ class FakeMachine {
     ram_.emplace(MachineRam::Open(ram_path(), {kBase}).value());
     Put(kDabt, kPaciasp | std::uint64_t{kSubSp} << 32);
     Put(kIabt, kPaciasp | std::uint64_t{kSubSp} << 32);
+    Put(kHugeQuestion, kBtiC | std::uint64_t{kPaciasp} << 32);
     Put(kHighMemory, kLinearEnd);
     WriteText("kallsyms", Symbols());
     WriteText("iomem", "40000000-403fffff : System RAM\n  40000000-4001ffff : Kernel code\n");
@@ -61,6 +63,7 @@ class FakeMachine {
            "ffff800080020000 d __init_begin\nffff800080028000 B high_memory\n"
            "ffff800080002000 t kvm_hyp_handle_dabt_low\n"
            "ffff800080002100 t kvm_hyp_handle_memory_fault\n"
+           "ffff800080002200 t fault_supports_stage2_huge_mapping\n"
            "ffff800080003000 T kvm_handle_guest_sea\n";
   }
   // The guest touches `page`, which its VMM has in the host page `backing`.

@@ -20,10 +20,11 @@ bool IsStageTwo(std::uint64_t word, std::uint64_t type) {
          (word & kStageTwoMemory) != 0;
 }
 
-// A user page of Linux: page, AP[1] (user), nG.
-constexpr std::uint64_t kUserPage = 0x843;
-bool IsUserPage(std::uint64_t word) {
-  return (word & kUserPage) == kUserPage && (word & kStageTwoMemory) == 0;
+// A user's leaf of Linux: AP[1] (user), nG.
+constexpr std::uint64_t kUserLeaf = 0x840;
+constexpr std::uint64_t kPage = 3, kBlock = 1;
+bool IsUserLeaf(std::uint64_t word, std::uint64_t type) {
+  return (word & 3) == type && (word & kUserLeaf) == kUserLeaf && (word & kStageTwoMemory) == 0;
 }
 
 std::size_t IndexAt(GuestPhysAddr page, unsigned shift) {
@@ -85,17 +86,21 @@ Result<std::vector<StageTwoLeaf>> FindStageTwo(const MachineRam& ram, GuestPhysA
       fmt::format("unmapped page: no stage-2 leaf maps {:#x} to {:#x}", page.value, backing.value));
 }
 
-Result<HostPhysAddr> FindOwner(const MachineRam& ram, GuestPhysAddr page, HostPhysAddr backing) {
-  const auto maps_it = [&](std::uint64_t word) {
-    return IsUserPage(word) && (word & kOutputAddress) == backing.value;
+Result<Owner> FindOwner(const MachineRam& ram, GuestPhysAddr page, HostPhysAddr backing) {
+  const HostPhysAddr huge{backing.value & ~kBlockOffset};
+  const auto maps_page = [&](std::uint64_t word) {
+    return IsUserLeaf(word, kPage) && (word & kOutputAddress) == backing.value;
+  };
+  const auto maps_block = [&](std::uint64_t word) {
+    return IsUserLeaf(word, kBlock) && (word & kOutputAddress & ~kBlockOffset) == huge.value;
   };
   // VMMs align a guest's memory to huge pages, so the index is nearly always the same.
-  auto owners = ram.FindInTables(IndexAt(page, 12), maps_it);
-  if (owners.empty()) owners = ram.FindAnywhere(maps_it);
-  if (owners.empty())
-    return Fail(ErrorCode::kNotFound,
-                fmt::format("guest gone: no process has the host page {:#x}", backing.value));
-  return owners.front();
+  if (auto at = ram.FindInTables(IndexAt(page, 12), maps_page); !at.empty())
+    return Owner{at.front(), backing};
+  if (auto at = ram.FindAnywhere(maps_page); !at.empty()) return Owner{at.front(), backing};
+  if (auto at = ram.FindAnywhere(maps_block); !at.empty()) return Owner{at.front(), huge};
+  return Fail(ErrorCode::kNotFound,
+              fmt::format("guest gone: no process has the host page {:#x}", backing.value));
 }
 
 }  // namespace seaward::lab

@@ -31,8 +31,12 @@ struct StageTwoLeaf {
 Result<std::vector<StageTwoLeaf>> FindStageTwo(const MachineRam& ram, GuestPhysAddr page,
                                                HostPhysAddr backing);
 
-// The process's own page table entry for `backing`, the host page behind `page`. kNotFound ("guest
-// gone"): no process has that page.
-Result<HostPhysAddr> FindOwner(const MachineRam& ram, GuestPhysAddr page, HostPhysAddr backing);
+// The process's own page table entry for `backing`, the host page behind `page`; for huge pages its
+// block entry. kNotFound ("guest gone"): no process has that page.
+struct Owner {
+  HostPhysAddr entry;
+  HostPhysAddr frame;  // what the entry holds: `backing`, or the huge page around it
+};
+Result<Owner> FindOwner(const MachineRam& ram, GuestPhysAddr page, HostPhysAddr backing);
 
 }  // namespace seaward::lab

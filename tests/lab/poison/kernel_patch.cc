@@ -49,28 +49,46 @@ Result<KernelPatch> KernelPatch::Install(std::string gdb_socket, const KernelPla
   return patch;
 }
 
-// The instruction that makes the stack frame: one that may be displaced, and past all landing pads.
-Result<std::pair<HostPhysAddr, std::uint32_t>> FindFrame(GdbClient& gdb, HostPhysAddr function) {
+struct Instruction {
+  HostPhysAddr at;
+  std::uint32_t word = 0;
+};
+
+// The first instruction of a function that is not one of those that `skipped` knows.
+Result<Instruction> FirstBehind(GdbClient& gdb, HostPhysAddr function,
+                                bool (*skipped)(std::uint32_t)) {
   constexpr std::size_t kWords = 6;
   auto entry = gdb.Read(function, kWords * 4);
   if (!entry) return Forward(entry);
   ByteReader words(*entry);
   for (std::size_t i = 0; i < kWords; ++i) {
     const auto word = words.Get<std::uint32_t>();
-    if (MakesFrame(word)) return std::pair{HostPhysAddr{function.value + i * 4}, word};
-    if (!IsBeforeFrame(word)) break;
+    if (!skipped(word)) return Instruction{{function.value + i * 4}, word};
   }
-  return Fail(ErrorCode::kUnsupported,
-              "KVM's abort handlers begin in an unknown way (patched by somebody else?)");
+  return Fail(ErrorCode::kUnsupported, "a function of KVM begins in an unknown way");
+}
+
+// In a handler the instruction that makes the stack frame, which may be displaced; in the question,
+// which is answered at once, the first that does anything.
+Status KernelPatch::FindSites(GdbClient& gdb, const KernelPlace& place) {
+  for (const HostPhysAddr handler : place.abort_handlers()) {
+    auto frame = FirstBehind(gdb, handler, IsBeforeFrame);
+    if (!frame) return Forward(frame);
+    if (!MakesFrame(frame->word))
+      return Fail(ErrorCode::kUnsupported,
+                  "KVM's abort handlers begin in an unknown way (patched by somebody else?)");
+    sites_.push_back({frame->at, frame->word});
+  }
+  const auto question = place.huge_mapping_question();
+  if (!question) return {};
+  auto first = FirstBehind(gdb, *question, IsLandingPad);
+  if (!first) return Forward(first);
+  sites_.push_back({first->at, first->word});
+  return {};
 }
 
 Status KernelPatch::Write(GdbClient& gdb, const KernelPlace& place, const VcpuLayout& layout) {
-  const auto handlers = place.abort_handlers();
-  for (std::size_t i = 0; i < sites_.size(); ++i) {
-    auto frame = FindFrame(gdb, handlers[i]);
-    if (!frame) return Forward(frame);
-    sites_[i] = {frame->first, frame->second};
-  }
+  if (auto found = FindSites(gdb, place); !found) return found;
   const HostPhysAddr anywhere = sites_[0].at;
   auto draft = BuildTrampoline(layout, anywhere, anywhere, kNop, anywhere);  // for its length alone
   if (!draft) return Forward(draft);
@@ -79,14 +97,18 @@ Status KernelPatch::Write(GdbClient& gdb, const KernelPlace& place, const VcpuLa
   auto at = FindPadding(gdb, place.end_of_text(), bytes + 16);
   if (!at) return Forward(at);
   const HostPhysAddr list{at->value + sites_.size() * each};
-  std::array<std::uint32_t, std::tuple_size_v<decltype(sites_)>> branches{};
+  std::vector<std::uint32_t> branches;
   for (std::size_t i = 0; i < sites_.size(); ++i) {
     const HostPhysAddr start{at->value + i * each};
-    auto code = BuildTrampoline(layout, start, list, sites_[i].displaced, {sites_[i].at.value + 4});
+    const bool is_handler = i < place.abort_handlers().size();
+    auto code =
+        is_handler
+            ? BuildTrampoline(layout, start, list, sites_[i].displaced, {sites_[i].at.value + 4})
+            : Result<std::vector<std::uint32_t>>({std::begin(kReturnZero), std::end(kReturnZero)});
     if (!code) return Forward(code);
     auto branch = EncodeBranch(static_cast<std::int64_t>(start.value - sites_[i].at.value));
     if (!branch) return Forward(branch);
-    branches[i] = *branch;
+    branches.push_back(*branch);
     if (auto written = gdb.Write(start, Bytes(*code)); !written) return written;
   }
   code_ = *at;

@@ -1,9 +1,10 @@
 // The change to the emulated host's kernel text: a branch in each of the functions that the world
 // switch calls for a guest's aborts, and in the padding after the text the code that it leads to,
-// with the list of bad pages behind it.
+// with the list of bad pages behind it. And one in the function that allows KVM huge mappings,
+// which then says no: a guest's memory is mapped in pages of 4 KiB, each of which can be bad by
+// itself, whatever is behind it.
 #pragma once
 
-#include <array>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@ class KernelPatch {
   Status Remove();
 
   bool installed() const { return bytes_ != 0; }
+  // Pages of huge backing can be bad by themselves.
+  bool splits_huge_pages() const { return sites_.size() > 2; }
   HostPhysAddr site(std::size_t i) const { return sites_[i].at; }
   HostPhysAddr code() const { return code_; }
   HostPhysAddr list() const { return list_; }
@@ -34,11 +37,13 @@ class KernelPatch {
     std::uint32_t displaced = 0;
   };
   explicit KernelPatch(std::string gdb_socket) : gdb_socket_(std::move(gdb_socket)) {}
+  Status FindSites(GdbClient& gdb, const KernelPlace& place);
   Status Write(GdbClient& gdb, const KernelPlace& place, const VcpuLayout& layout);
   Result<bool> WipeIfUnused(GdbClient& gdb, bool may_wipe);
 
   std::string gdb_socket_;
-  std::array<Site, 2> sites_;
+  std::vector<Site>
+      sites_;  // the two abort handlers, the question for huge mappings if there is one
   HostPhysAddr code_, list_;
   KernelVirtAddr code_virtual_;
   std::size_t bytes_ = 0;  // of code and list; 0: not patched

@@ -1,5 +1,6 @@
 #include "tests/lab/poison/kernel_place.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -41,9 +42,10 @@ Result<KernelPlace> KernelPlace::Parse(std::string_view kallsyms, std::string_vi
     const auto name = line.substr(first + 3, line.find_first_of("\t \r", first + 3) - first - 3);
     knows_sea = knows_sea || name == kSeaHandler;
     std::uint64_t address = 0;
-    for (std::string_view needed : kNeeded)
-      if (name == needed && ParseHex(line.substr(0, first), address) && address != 0)
-        place.symbols_.try_emplace(std::string(name), KernelVirtAddr{address});
+    const bool wanted = name == kHugeMappingQuestion ||
+                        std::find(kNeeded.begin(), kNeeded.end(), name) != kNeeded.end();
+    if (wanted && ParseHex(line.substr(0, first), address) && address != 0)
+      place.symbols_.try_emplace(std::string(name), KernelVirtAddr{address});
   });
   for (std::string_view needed : kNeeded)
     if (!place.symbols_.contains(needed))

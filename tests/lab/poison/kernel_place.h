@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -34,6 +35,13 @@ class KernelPlace {
     return {Physical(symbols_.at("kvm_hyp_handle_dabt_low")),
             Physical(symbols_.at("kvm_hyp_handle_memory_fault"))};
   }
+  // KVM's question whether a fault may be answered with a huge mapping; nullopt where the compiler
+  // left no function of it.
+  std::optional<HostPhysAddr> huge_mapping_question() const {
+    const auto at = symbols_.find(kHugeMappingQuestion);
+    if (at == symbols_.end()) return std::nullopt;
+    return Physical(at->second);
+  }
   // The variable that holds where the kernel sees the end of RAM.
   HostPhysAddr high_memory() const { return Physical(symbols_.at("high_memory")); }
   HostPhysAddr end_of_text() const { return Physical(symbols_.at("_etext")); }
@@ -43,6 +51,7 @@ class KernelPlace {
   }
 
  private:
+  static constexpr std::string_view kHugeMappingQuestion = "fault_supports_stage2_huge_mapping";
   HostPhysAddr Physical(KernelVirtAddr a) const {
     return {a.value - symbols_.at("__init_begin").value + code_end_.value};
   }

@@ -122,8 +122,9 @@ int Run(const Options& options) {
     return 2;
   }
   const KernelPatch& patch = poisoner->patch();
-  Say(fmt::format("ok ready sites={:#x},{:#x} trampoline={:#x} method={}: {}", patch.site(0).value,
-                  patch.site(1).value, patch.code().value, kMethodWord, kMethod));
+  Say(fmt::format("ok ready sites={:#x},{:#x} trampoline={:#x} huge_pages={} method={}: {}",
+                  patch.site(0).value, patch.site(1).value, patch.code().value,
+                  patch.splits_huge_pages() ? "mapped_small" : "refused", kMethodWord, kMethod));
   const bool all_good = Serve(*poisoner, signals.get());
   auto restored = poisoner->Restore();
   if (!restored) {

@@ -2,8 +2,8 @@
 // anybody in that guest, ends in the kernel's own path for a synchronous external abort, until the
 // page is healed or the VMM gives the guest other backing. How: trampoline.h.
 //
-// THE EMULATED HOST'S KERNEL TEXT IS CHANGED AT RUN TIME (a branch in two functions, and less than
-// a hundred instructions in its padding): whoever shows results obtained so has to say it.
+// THE EMULATED HOST'S KERNEL TEXT IS CHANGED AT RUN TIME (a branch in three functions, and less
+// than a hundred instructions in its padding): whoever shows results obtained so has to say it.
 // Everything is put back by Restore.
 #pragma once
 
@@ -22,7 +22,8 @@ namespace seaward::lab {
 inline constexpr std::string_view kMethod =
     "the emulated host's kernel text is patched at run time: at the entry of KVM's world-switch "
     "handlers of a guest's aborts the fault status of accesses to poisoned pages is rewritten to a "
-    "synchronous external abort, and the page's stage-2 descriptor is made invalid";
+    "synchronous external abort, and the page's stage-2 descriptor is made invalid; KVM maps guest "
+    "memory in 4 KiB pages only";
 inline constexpr std::string_view kMethodWord = "kernel-text-patched";
 
 class Poisoner {

@@ -119,6 +119,29 @@ TEST_F(PoisonerTest, RefusesAPageOfAHugeBlock) {
   EXPECT_NE(refused.error().Text().find("huge page"), std::string::npos);
 }
 
+// KVM maps it in small pages, because it was told so before the guest came.
+TEST_F(PoisonerTest, APageOfHugeBackingIsBadByItself) {
+  const std::uint64_t block = 0x40200000, owner = FakeMachine::kOwner + 0x1000 + 8 * 77;
+  machine_.Put(FakeMachine::LeafOf(kPage), (block + 0x48000) | FakeMachine::kStageTwo);
+  machine_.Put(FakeMachine::OwnerOf(kPage), 0);
+  machine_.Put(owner, block | (FakeMachine::kUser & ~std::uint64_t{2}));
+  ASSERT_TRUE(poisoner_->pages().Poison({kPage}, {block + 0x48000}, {}));
+  EXPECT_EQ(SlotWord(0, 3), block >> 12) << "what the VMM's entry holds";
+  EXPECT_EQ(Says("list"), "ok pages 0x48048000 lifted method=kernel-text-patched");
+  machine_.Put(owner, 0);
+  EXPECT_EQ(Says("list"), "ok pages lifted 0x48048000 method=kernel-text-patched");
+}
+
+TEST_F(PoisonerTest, KvmIsToldToMapSmallPages) {
+  ASSERT_TRUE(poisoner_->patch().splits_huge_pages());
+  const std::uint64_t words = machine_.Get(FakeMachine::kHugeQuestion);
+  EXPECT_EQ(words & 0xffffffff, FakeMachine::kBtiC) << "callers may come indirectly";
+  const auto branch = static_cast<std::uint32_t>(words >> 32);
+  ASSERT_EQ(branch >> 26, 0x05u) << "b";
+  const std::uint64_t stub = FakeMachine::kHugeQuestion + 4 + (branch & 0x3ffffff) * 4;
+  EXPECT_EQ(machine_.Get(stub), kReturnZero[0] | std::uint64_t{kReturnZero[1]} << 32);
+}
+
 TEST_F(PoisonerTest, FindsTheGuestsTablesLevelByLevel) {
   // Level 3 in the guest page 0x48050000, level 2 in 0x48051000, level 1 in 0x48052000.
   constexpr std::uint64_t kLevels[] = {0x48050000, 0x48051000, 0x48052000};

@@ -21,6 +21,10 @@ constexpr std::chrono::seconds kUntilDownfall{1200};
 // tells. It takes seconds, of which this is a multiple.
 constexpr std::chrono::seconds kUntilSilent{20};
 
+// Below it the next boot's kernel uses memory before it has tables, vectors or a console of its
+// own: where QEMU puts its image, and what it clears behind it.
+constexpr GuestPhysAddr kAboveTheBootsOwn{NestedGuest::kMemoryBase + (64U << 20)};
+
 Result<bool> IsRetired(NestedGuest& guest, GuestPhysAddr page) {
   auto flags = guest.AskAgain("kpageflags", {{"at", FormatAddress(page.value)}}, kQuestion);
   if (!flags) return Forward(flags);
@@ -33,7 +37,11 @@ Result<bool> IsRetired(NestedGuest& guest, GuestPhysAddr page) {
 
 Result<Victim> StartVictim(Lab& lab, NestedGuest& guest, const VictimWish& wish) {
   Json arguments = {{"report_fault", wish.report_fault}};
-  if (wish.at) arguments["at"] = FormatAddress(wish.at->value);
+  if (wish.at) {
+    arguments["at"] = FormatAddress(wish.at->value);
+  } else {
+    arguments["from"] = FormatAddress(kAboveTheBootsOwn.value);
+  }
   auto started = guest.AskForMemory("victim_start", arguments, kGuestWork);
   if (!started) return Forward(started);
   auto page = ParseAddress(started->at("pages").at(0).get<std::string>());

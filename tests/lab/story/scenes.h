@@ -16,8 +16,9 @@ struct Victim {
   HostPhysAddr backing;  // the host page behind it
 };
 struct VictimWish {
-  std::optional<GuestPhysAddr> at = {};  // the page to own, which then is searched; any without it
-  bool report_fault = false;             // it says what the signal's frame holds before it dies
+  // The page to own, which then is searched; without it any that is good for the next boot's start.
+  std::optional<GuestPhysAddr> at = {};
+  bool report_fault = false;  // it says what the signal's frame holds before it dies
 };
 Result<Victim> StartVictim(Lab& lab, NestedGuest& guest, const VictimWish& wish);
 

@@ -130,6 +130,11 @@ Result<Json> Commands::VictimStart(const Json& request) {
     if (!at) return Forward(at);
     plan.at = *at;
   }
+  if (request.contains("from")) {
+    auto from = AddressField(request, "from");
+    if (!from) return Forward(from);
+    plan.from = *from;
+  }
   auto started = victims_.Start(plan, LimitOf(request));
   if (!started) return Forward(started);
   return Json{{"pid", started->pid}, {"pages", AddressList(started->pages)}};

@@ -91,10 +91,12 @@ bool Holds(const std::byte* page, std::uint64_t index) {
   return same;
 }
 
-// The kernel reads the page, as for any write(2) out of it.
+// The kernel reads the page, as for any write(2) out of it. Into a datagram: that copy is made
+// under no lock, which a task that dies in the middle of it would hold for ever (a pipe's own
+// mutex, and the task never ends).
 bool CopyThroughKernel(const std::byte* page) {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return false;
+  if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) != 0) return false;
   const UniqueFd reader(ends[0]);
   const UniqueFd writer(ends[1]);
   return ::write(writer.get(), page, PageSize()) == static_cast<ssize_t>(PageSize());
@@ -131,12 +133,13 @@ void TakeMemory(std::uint64_t leave, See see) {
   }
 }
 
-// The page of fresh memory that has the wanted frame; all other pages are given back.
-std::byte* FindPageAt(GuestPhysAddr wanted, std::uint64_t leave) {
+// The first page of fresh memory whose frame is wanted; all other pages are given back.
+template <class Wanted>
+std::byte* FindPage(std::uint64_t leave, Wanted wanted) {
   std::byte* found = nullptr;
   std::vector<std::byte*> steps;
   TakeMemory(leave, [&](std::byte* step, const std::vector<PageFrame>& frames) {
-    const auto hit = std::find(frames.begin(), frames.end(), FrameAt(wanted));
+    const auto hit = std::find_if(frames.begin(), frames.end(), wanted);
     steps.push_back(step);
     if (hit != frames.end()) {
       found = step + static_cast<std::uint64_t>(hit - frames.begin()) * PageSize();
@@ -173,16 +176,22 @@ void Serve(int fd, std::byte* area, std::uint64_t pages) {
   }
 }
 
+std::byte* MemoryFor(std::uint64_t pages, GuestPhysAddr at, GuestPhysAddr from,
+                     std::uint64_t leave) {
+  if (at.value != 0) return FindPage(leave, [&](PageFrame f) { return f == FrameAt(at); });
+  if (from.value != 0) return FindPage(leave, [&](PageFrame f) { return f >= FrameAt(from); });
+  return MapAnonymous(pages * PageSize());
+}
+
 void VictimBody(int fd, const std::string& argument) {
   OfferAsOomVictim();
   std::uint64_t pages = 0;
-  std::uint64_t at = 0;
+  GuestPhysAddr at, from;
   std::uint64_t leave = 0;
   bool reports_fault = false;
-  std::istringstream(argument) >> pages >> at >> leave >> reports_fault;
+  std::istringstream(argument) >> pages >> at.value >> from.value >> leave >> reports_fault;
   if (reports_fault) ReportFaultTo(fd);
-  std::byte* area =
-      at == 0 ? MapAnonymous(pages * PageSize()) : FindPageAt(GuestPhysAddr{at}, leave);
+  std::byte* area = MemoryFor(pages, at, from, leave);
   if (area == nullptr) return Say(fd, "none");
   // Before the pages can be bad: the kernel may clean caches over what becomes executable.
   ::mprotect(area, pages * PageSize(), PROT_READ | PROT_WRITE | PROT_EXEC);
@@ -236,7 +245,8 @@ void HogBody(int fd, const std::string& argument) {
 Result<Victims::Started> Victims::Start(const VictimPlan& plan, std::chrono::milliseconds limit) {
   const std::string argument =
       std::to_string(plan.pages) + " " + std::to_string(plan.at.value_or(GuestPhysAddr{}).value) +
-      " " + std::to_string(plan.leave_bytes) + " " + std::to_string(plan.reports_fault ? 1 : 0);
+      " " + std::to_string(plan.from.value_or(GuestPhysAddr{}).value) + " " +
+      std::to_string(plan.leave_bytes) + " " + std::to_string(plan.reports_fault ? 1 : 0);
   auto worker = StartWorker(VictimBody, argument);
   if (!worker) return Forward(worker);
   auto answer = ReceiveFrom(*worker, limit);

@@ -15,10 +15,11 @@
 namespace seaward::testd {
 
 struct VictimPlan {
-  std::uint64_t pages = 1;          // anonymous pages to map and fill with a pattern
-  std::optional<GuestPhysAddr> at;  // hold exactly this frame (pages = 1), however it is got
-  std::uint64_t leave_bytes = 0;    // with `at`: memory to leave untouched while searching
-  bool reports_fault = false;       // it says how SIGBUS came before it dies of it
+  std::uint64_t pages = 1;            // anonymous pages to map and fill with a pattern
+  std::optional<GuestPhysAddr> at;    // hold exactly this frame (pages = 1), however it is got
+  std::optional<GuestPhysAddr> from;  // hold a frame not below this one (pages = 1)
+  std::uint64_t leave_bytes = 0;  // with `at` and `from`: memory to leave untouched while searching
+  bool reports_fault = false;     // it says how SIGBUS came before it dies of it
 };
 
 // What the kernel tells a process with SIGBUS.
