@@ -28,7 +28,8 @@ static const uint64_t PAGE_AT = 0x40010000;
 static const uint64_t DOOR_AT = 0x10000000;  // not memory: a store there ends KVM_RUN
 
 // The guest, with its MMU off: EL1, physical addresses.
-extern const char guest_code[], guest_code_end[];
+extern const char guest_code[] __attribute__((visibility("hidden")));
+extern const char guest_code_end[] __attribute__((visibility("hidden")));
 __asm__(
     ".pushsection .rodata; .balign 2048; guest_code:\n"
     "  adr x0, vectors; msr vbar_el1, x0\n"
@@ -49,23 +50,6 @@ static int kvm_call(int fd, unsigned long request, void* argument, const char* w
   const int answer = ioctl(fd, request, argument);
   if (answer < 0) die(what);
   return answer;
-}
-
-// No interrupt is ever sent, but KVM does not run a vCPU without a controller for its timer.
-static void create_gic(int vm) {
-  struct kvm_create_device gic = {.type = KVM_DEV_TYPE_ARM_VGIC_V3};
-  kvm_call(vm, KVM_CREATE_DEVICE, &gic, "KVM_CREATE_DEVICE");
-  uint64_t distributor = 0x08000000, redistributors = 0x080a0000;
-  struct kvm_device_attr steps[] = {
-      {.group = KVM_DEV_ARM_VGIC_GRP_ADDR,
-       .attr = KVM_VGIC_V3_ADDR_TYPE_DIST,
-       .addr = (uintptr_t)&distributor},
-      {.group = KVM_DEV_ARM_VGIC_GRP_ADDR,
-       .attr = KVM_VGIC_V3_ADDR_TYPE_REDIST,
-       .addr = (uintptr_t)&redistributors},
-      {.group = KVM_DEV_ARM_VGIC_GRP_CTRL, .attr = KVM_DEV_ARM_VGIC_CTRL_INIT}};
-  for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); ++i)
-    kvm_call((int)gic.fd, KVM_SET_DEVICE_ATTR, &steps[i], "KVM_SET_DEVICE_ATTR of the GIC");
 }
 
 static void handle_sea(struct seaward_vmm* seaward, struct seaward_exit* e, int vcpu,
@@ -137,7 +121,6 @@ int main(int argc, char** argv) {
       .id = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(regs.pc),
       .addr = (uint64_t)(uintptr_t)&start};
   kvm_call(vcpu, KVM_SET_ONE_REG, &pc, "KVM_SET_ONE_REG");
-  create_gic(vm);
   const int run_bytes = kvm_call(kvm, KVM_GET_VCPU_MMAP_SIZE, NULL, "KVM_GET_VCPU_MMAP_SIZE");
   struct kvm_run* run = mmap(NULL, (size_t)run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
   if (run == MAP_FAILED) die("mmap of kvm_run");

@@ -70,6 +70,7 @@ std::string DomainXml(const GuestPlan& plan, const LibvirtPlaces& libvirt) {
       // GHES speaks in warnings.
       fmt::arg("loglevel", acpi ? 5 : 4), fmt::arg("loader", acpi ? kFirmware : ""),
       fmt::arg("acpi", acpi ? "<acpi/>" : ""), fmt::arg("arguments", acpi ? kRasByHand : ""),
+      fmt::arg("backing", plan.huge_pages ? kHugePages : ""),
       fmt::arg("preload", plan.interposed ? kPreload : ""), fmt::arg("inject", plan.inject),
       fmt::arg("sockets", libvirt.sockets), fmt::arg("attach", kAttachSocket));
 }
