@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <sstream>
 
+#include "base/file_io.h"
+
 namespace seaward::testing {
 namespace {
 
@@ -20,6 +22,11 @@ void GuestBench::TearDown() {
   host_.reset();
   guest_.reset();
   libvirtd_.reset();
+}
+
+void GuestBench::Discard() {
+  host_.reset();
+  guest_.reset();
 }
 
 Status GuestBench::BringUpLibvirtd() {
@@ -92,6 +99,13 @@ void GuardedGuest::UseMachines(Result<GuestBench::Machines> machines) {
 }
 
 void GuardedGuest::TearDown() {
+  if (HasFailure()) {
+    constexpr std::size_t kTail = 4000;
+    const std::string console = ReadTextFile(guest().console_path(), 64U << 20).value_or("");
+    std::printf("--- console of the guest\n%s\n",
+                console.substr(console.size() - std::min(console.size(), kTail)).c_str());
+    return bench->Discard();
+  }
   // Those that died are unknown to the command server by now: an error says nothing here.
   for (const int pid : victims_) {
     if (guest().shell().Ask("kill", {{"pid", pid}})) {

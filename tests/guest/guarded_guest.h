@@ -35,6 +35,8 @@ class GuestBench : public ::testing::Environment {
   Result<Machines> GuardedThroughLibvirt();
   // The same image without early stage, agent and notifier.
   Result<TcgGuest*> Control();
+  // The next case gets fresh machines: after a failure nobody knows what these are good for.
+  void Discard();
   PrivateLibvirtd& libvirtd() { return *libvirtd_; }
 
  private:
@@ -57,7 +59,7 @@ class GuardedGuest : public ::testing::Test {
   friend int RunGuestTests(int argc, char** argv);
 
   void SetUp() override;
-  void TearDown() override;  // ends the case's victims
+  void TearDown() override;  // ends the case's victims; after a failure shows the console
   // For SetUp: a fatal failure when they did not come up.
   void UseMachines(Result<GuestBench::Machines> machines);
   TcgGuest& guest() { return *guest_; }
