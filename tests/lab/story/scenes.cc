@@ -22,8 +22,8 @@ constexpr std::chrono::seconds kUntilDownfall{1200};
 constexpr std::chrono::seconds kUntilSilent{20};
 
 // Below it the next boot's kernel uses memory before it has tables, vectors or a console of its
-// own: where QEMU puts its image, and what it clears behind it.
-constexpr GuestPhysAddr kAboveTheBootsOwn{NestedGuest::kMemoryBase + (64U << 20)};
+// own, or has its initramfs: where QEMU puts both, and what the kernel clears behind its image.
+constexpr GuestPhysAddr kAboveTheBootsOwn{NestedGuest::kMemoryBase + (112U << 20)};
 
 Result<bool> IsRetired(NestedGuest& guest, GuestPhysAddr page) {
   auto flags = guest.AskAgain("kpageflags", {{"at", FormatAddress(page.value)}}, kQuestion);
