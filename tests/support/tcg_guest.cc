@@ -144,9 +144,10 @@ Result<GuestPhysAddr> TcgGuest::PickFreePage() {
     last = *end;
   }
   if (last == 0) return Fail(ErrorCode::kNotFound, "no free frames");
-  // Far apart, so that a split of one buddy block says nothing about the next pick.
-  constexpr std::uint64_t kApart = 64 * kPoisonGranule;
-  const std::uint64_t middle = first + (last + 1 - first) / 2 + picked_++ * kApart;
+  // Far apart, so that a split of one buddy block says nothing about the next pick; and never the
+  // same again while earlier picks are still free.
+  constexpr std::uint64_t kApart = 64 * kPoisonGranule, kPicksAtATime = 8;
+  const std::uint64_t middle = first + (last + 1 - first) / 2 + picked_++ % kPicksAtATime * kApart;
   if (middle >= last) return Fail(ErrorCode::kNotFound, "no free frames left to pick");
   return ByteRange::Granule({middle}).start();
 }
