@@ -22,7 +22,8 @@ inline const LibvirtPlaces& PlacesOf(LibvirtMode mode) {
   static const LibvirtPlaces session{"qemu+unix:///session?socket=/run/lv/rt/libvirt/libvirt-sock",
                                      "/run/lv/rt", "/run/lv/rt/libvirt/qemu/run",
                                      "/run/lv/cache/libvirt/qemu/log"};
-  static const LibvirtPlaces system{"qemu:///system", "/var/lib/libvirt/qemu", "/run/libvirt/qemu",
+  static const LibvirtPlaces system{"qemu+unix:///system?socket=/run/libvirt/libvirt-sock",
+                                    "/var/lib/libvirt/qemu", "/run/libvirt/qemu",
                                     "/var/log/libvirt/qemu"};
   return mode == LibvirtMode::kSession ? session : system;
 }
