@@ -1,5 +1,7 @@
 #include "host-notifier/ledger/incarnation_table.h"
 
+#include "host-notifier/ledger/incarnation_name.h"
+
 namespace seaward::ledger {
 namespace {
 
@@ -41,7 +43,7 @@ Result<std::optional<Uuid>> IncarnationTable::Continue(const Uuid& vm, const Pro
 }
 
 Result<Uuid> IncarnationTable::Insert(const Uuid& vm, const ProcessIdentity& vmm) {
-  const Uuid id = RandomUuid();
+  const Uuid id = NameIncarnation(vm, host_boot_, vmm);
   Query insert(db_,
                "INSERT INTO incarnation(id, vm, host_boot, pid, start_time, began_wall_ns) "
                "VALUES(?, ?, ?, ?, ?, ?)",
@@ -120,10 +122,13 @@ Status IncarnationTable::Apply(const Uuid& incarnation, PageEvent event,
     const auto next = Advance(life, event);
     if (!next || *next == life) continue;
     Query update(db_,
-                 "UPDATE page SET life = ?1 WHERE incarnation = ?2 AND life = ?3 "
+                 "UPDATE page SET life = ?1, ended_wall_ns = CASE WHEN ?5 THEN ?6 END "
+                 "WHERE incarnation = ?2 AND life = ?3 "
                  "AND (?4 IS NULL OR (evidence = 'predicted') = ?4)",
-                 ToString(*next), incarnation, ToString(life), predicted);
+                 ToString(*next), incarnation, ToString(life), predicted, !IsWanted(*next),
+                 Ns(now_));
     if (auto done = update.Run(); !done) return done;
+    if (db_.Changes() > 0) probe_.Moved(life, event);
   }
   return {};
 }

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "host-notifier/ledger/ledger_limits.h"
+#include "host-notifier/ledger/ledger_probe.h"
 #include "host-notifier/ledger/ledger_rows.h"
 #include "host-notifier/ledger/sqlite.h"
 
@@ -15,12 +16,14 @@ namespace seaward::ledger {
 
 class IncarnationTable {
  public:
-  IncarnationTable(Database& db, const Uuid& host_boot, WallTime now, const LedgerLimits& limits)
-      : db_(db), host_boot_(host_boot), now_(now), limits_(limits) {}
+  IncarnationTable(Database& db, const Uuid& host_boot, WallTime now, const LedgerLimits& limits,
+                   LedgerProbe& probe)
+      : db_(db), host_boot_(host_boot), now_(now), limits_(limits), probe_(probe) {}
 
   Status RememberVm(const VmIdentity& vm);
   // The incarnation of this process, brought back to life when it was ended; nullopt: none yet.
   Result<std::optional<Uuid>> Continue(const Uuid& vm, const ProcessIdentity& vmm);
+  // Named after the process: a ledger that lost its rows gives the same memory the same name.
   Result<Uuid> Insert(const Uuid& vm, const ProcessIdentity& vmm);
   Status End(const Uuid& incarnation);
   // Those of `vm` that are open, but for `except`.
@@ -38,6 +41,7 @@ class IncarnationTable {
   Uuid host_boot_;
   WallTime now_;
   LedgerLimits limits_;
+  LedgerProbe& probe_;
 };
 
 }  // namespace seaward::ledger

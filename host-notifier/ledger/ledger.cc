@@ -19,43 +19,53 @@ using protocol::VerdictRecord;
 
 }  // namespace
 
-Ledger::Ledger(Database db, UniqueFd lock, const Uuid& host_boot, const Clock& clock,
-               const LedgerLimits& limits)
-    : db_(std::move(db)),
-      lock_(std::move(lock)),
+Ledger::Ledger(LedgerFile file, std::string path, const Uuid& host_boot, const Clock& clock,
+               const LedgerLimits& limits, LedgerProbe* probe)
+    : path_(std::move(path)),
+      lock_(std::move(file.lock)),
+      db_(std::move(file.database)),
       host_boot_(host_boot),
       clock_(clock),
-      limits_(limits) {}
+      limits_(limits),
+      probe_(probe == nullptr ? silent_ : *probe) {}
 
 IncarnationTable Ledger::Incarnations() {
-  return {db_, host_boot_, clock_.WallNow(), limits_};
+  return {db_, host_boot_, clock_.WallNow(), limits_, probe_};
 }
 
 Result<Ledger::Opened> Ledger::Open(const std::string& path, const Uuid& host_boot,
-                                    const Clock& clock, const LedgerLimits& limits) {
+                                    const Clock& clock, const LedgerLimits& limits,
+                                    LedgerProbe* probe) {
   auto file = OpenLedgerFile(path, clock.WallNow());
   if (!file) return Forward(file);
   Opened opened;
-  opened.ledger.reset(
-      new Ledger(std::move(file->database), std::move(file->lock), host_boot, clock, limits));
   opened.set_aside = std::move(file->set_aside);
   opened.why = std::move(file->why);
+  opened.ledger.reset(new Ledger(std::move(*file), path, host_boot, clock, limits, probe));
   Ledger& ledger = *opened.ledger;
-  auto done = ledger.InOneCommit([&] { return ledger.Incarnations().EndOtherHostBoots(); });
+  auto done = ledger.InOneCommit(WriteOperation::kOpen, [&]() -> Status {
+    if (opened.set_aside)
+      if (auto noted = ledger.NoteRebuild(*opened.set_aside, opened.why); !noted) return noted;
+    return ledger.Incarnations().EndOtherHostBoots();
+  });
   if (!done) return Forward(done);
   return opened;
 }
 
-Status Ledger::InOneCommit(const std::function<Status()>& work) {
+Status Ledger::InOneCommit(WriteOperation operation, const std::function<Status()>& work) {
   auto transaction = Transaction::Begin(db_);
   if (!transaction) return Forward(transaction);
+  probe_.Reached(operation, CommitMoment::kBegun);
   if (auto done = work(); !done) return done;
-  return transaction->Commit();
+  probe_.Reached(operation, CommitMoment::kWorked);
+  if (auto done = transaction->Commit(); !done) return done;
+  probe_.Reached(operation, CommitMoment::kCommitted);
+  return {};
 }
 
 Result<std::uint64_t> Ledger::ReservePageIds(std::uint32_t count) {
   std::uint64_t first = 0;
-  auto done = InOneCommit([&]() -> Status {
+  auto done = InOneCommit(WriteOperation::kReservePageIds, [&]() -> Status {
     Query last(db_, "SELECT seq FROM sqlite_sequence WHERE name = 'page'");
     const auto used = last.Next();
     if (!used) return tl::unexpected<Error>(used.error());
@@ -72,7 +82,7 @@ Result<RecordedEvent> Ledger::RecordEvent(const Uuid& incarnation, const PoisonE
                                           std::optional<PageFrame> host_frame,
                                           std::optional<std::uint64_t> page_id) {
   RecordedEvent recorded;
-  auto done = InOneCommit([&]() -> Status {
+  auto done = InOneCommit(WriteOperation::kRecordEvent, [&]() -> Status {
     auto page = PageTable(db_, View(), limits_).Record(incarnation, event, host_frame, page_id);
     if (!page) return Forward(page);
     recorded = *page;
@@ -126,7 +136,7 @@ Status Ledger::PruneEvents(const Uuid& incarnation) {
 Result<RecordedVerdict> Ledger::RecordVerdict(const Uuid& incarnation, const Uuid& boot,
                                               const VerdictRecord& record, MonoTime received) {
   RecordedVerdict recorded;
-  auto done = InOneCommit([&]() -> Status {
+  auto done = InOneCommit(WriteOperation::kRecordVerdict, [&]() -> Status {
     auto life = View().Incarnation(incarnation);
     if (!life) return Forward(life);
     if (!*life || (*life)->boot != boot)
@@ -137,7 +147,7 @@ Result<RecordedVerdict> Ledger::RecordVerdict(const Uuid& incarnation, const Uui
       return Fail(ErrorCode::kInvalid,
                   fmt::format("a verdict on entry {} at {}: not this VM's", record.id,
                               FormatAddress(record.range.start().value)));
-    VerdictTable verdicts(db_, clock_.WallNow(), limits_);
+    VerdictTable verdicts(db_, clock_.WallNow(), limits_, probe_);
     if (auto stored = verdicts.Store(*page, **life, record, received); !stored) return stored;
     if (auto settled = verdicts.Settle(*page, **life, received); !settled) return settled;
     const bool was_exposed = !page->exposure;
@@ -153,7 +163,7 @@ Result<RecordedVerdict> Ledger::RecordVerdict(const Uuid& incarnation, const Uui
 Result<OpenedIncarnation> Ledger::BeginIncarnation(const VmIdentity& vm,
                                                    const ProcessIdentity& vmm) {
   OpenedIncarnation opened;
-  auto done = InOneCommit([&]() -> Status {
+  auto done = InOneCommit(WriteOperation::kBeginIncarnation, [&]() -> Status {
     IncarnationTable table = Incarnations();
     if (auto known = table.RememberVm(vm); !known) return known;
     auto id = table.Continue(vm.uuid, vmm);
@@ -173,12 +183,13 @@ Result<OpenedIncarnation> Ledger::BeginIncarnation(const VmIdentity& vm,
 }
 
 Status Ledger::EndIncarnation(const Uuid& incarnation) {
-  return InOneCommit([&] { return Incarnations().End(incarnation); });
+  return InOneCommit(WriteOperation::kEndIncarnation,
+                     [&] { return Incarnations().End(incarnation); });
 }
 
 Result<bool> Ledger::BeginBoot(const Uuid& incarnation, const Uuid& boot) {
   Result<bool> is_new = false;
-  auto done = InOneCommit([&]() -> Status {
+  auto done = InOneCommit(WriteOperation::kBeginBoot, [&]() -> Status {
     is_new = Incarnations().BeginBoot(incarnation, boot);
     if (!is_new) return Forward(is_new);
     return {};
@@ -187,34 +198,38 @@ Result<bool> Ledger::BeginBoot(const Uuid& incarnation, const Uuid& boot) {
   return is_new;
 }
 
-Status Ledger::Move(std::span<const std::uint64_t> pages, PageEvent event) {
-  return InOneCommit([&]() -> Status {
+Status Ledger::RecordDelivered(std::span<const std::uint64_t> pages) {
+  return InOneCommit(WriteOperation::kRecordDelivered, [&]() -> Status {
     for (const std::uint64_t id : pages) {
       auto page = View().Page(id);
       if (!page) return Forward(page);
-      const auto next = Advance(page->life, event);
-      if (!next || *next == page->life) continue;
-      Query update(db_, "UPDATE page SET life = ? WHERE id = ?", ToString(*next), id);
-      if (auto done = update.Run(); !done) return done;
+      if (auto moved = MoveOne(*page, PageEvent::kDelivered); !moved) return Forward(moved);
     }
     return {};
   });
 }
 
-Status Ledger::RecordDelivered(std::span<const std::uint64_t> pages) {
-  return Move(pages, PageEvent::kDelivered);
+Result<bool> Ledger::MoveOne(const PageRow& page, PageEvent event) {
+  const auto next = Advance(page.life, event);
+  if (!next || *next == page.life) return false;
+  Query update(db_,
+               "UPDATE page SET life = ?2, ended_wall_ns = CASE WHEN ?3 THEN ?4 END WHERE id = ?1",
+               page.id, ToString(*next), !IsWanted(*next), Ns(clock_.WallNow()));
+  if (auto done = update.Run(); !done) return Forward(done);
+  probe_.Moved(page.life, event);
+  return true;
 }
 
 Result<PageRow> Ledger::RecordHeal(std::uint64_t page, HealState state, std::string_view reason) {
   Result<PageRow> row = PageRow{};
-  auto done = InOneCommit([&]() -> Status {
+  auto done = InOneCommit(WriteOperation::kRecordHeal, [&]() -> Status {
     row = View().Page(page);
     if (!row) return Forward(row);
-    const auto cleared =
-        state == HealState::kHealed ? Advance(row->life, PageEvent::kClear) : std::nullopt;
-    Query update(db_, "UPDATE page SET heal = ?, heal_reason = ?, life = ? WHERE id = ?",
-                 ToString(state), reason, ToString(cleared.value_or(row->life)), page);
+    Query update(db_, "UPDATE page SET heal = ?, heal_reason = ? WHERE id = ?", ToString(state),
+                 reason, page);
     if (auto updated = update.Run(); !updated) return updated;
+    if (state == HealState::kHealed)
+      if (auto moved = MoveOne(*row, PageEvent::kClear); !moved) return Forward(moved);
     row = View().Page(page);
     if (!row) return Forward(row);
     return {};
@@ -226,7 +241,7 @@ Result<PageRow> Ledger::RecordHeal(std::uint64_t page, HealState state, std::str
 Result<std::optional<AlarmRow>> Ledger::RecordAlarm(const VmIdentity& vm, AlarmKind kind,
                                                     bool raised) {
   Result<std::optional<AlarmRow>> row = std::optional<AlarmRow>();
-  auto done = InOneCommit([&]() -> Status {
+  auto done = InOneCommit(WriteOperation::kRecordAlarm, [&]() -> Status {
     row = AlarmTable(db_, clock_.WallNow(), limits_).Store(vm, kind, raised);
     if (!row) return Forward(row);
     return {};
@@ -236,7 +251,7 @@ Result<std::optional<AlarmRow>> Ledger::RecordAlarm(const VmIdentity& vm, AlarmK
 }
 
 Status Ledger::RecordHostRetirement(std::uint64_t page, HostRetired state, int host_errno) {
-  return InOneCommit([&]() -> Status {
+  return InOneCommit(WriteOperation::kRecordHostRetirement, [&]() -> Status {
     Query update(db_, "UPDATE page SET host_retired = ?, host_errno = ? WHERE id = ?",
                  ToString(state), host_errno, page);
     if (auto done = update.Run(); !done) return done;

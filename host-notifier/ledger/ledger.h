@@ -20,12 +20,17 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "host-notifier/ledger/incarnation_table.h"
+#include "host-notifier/ledger/ledger_export.h"
+#include "host-notifier/ledger/ledger_import.h"
 #include "host-notifier/ledger/ledger_limits.h"
+#include "host-notifier/ledger/ledger_probe.h"
 #include "host-notifier/ledger/ledger_rows.h"
 #include "host-notifier/ledger/ledger_view.h"
 #include "host-notifier/ledger/sqlite.h"
 
 namespace seaward::ledger {
+
+struct LedgerFile;
 
 struct OpenedIncarnation {
   Uuid id;
@@ -40,8 +45,9 @@ class Ledger {
   // ended. Takes a lock beside the file: kBusy while another notifier has it. A corrupt file is
   // renamed to PATH.corrupt-SECONDS (with its WAL) and a new ledger begun: Opened::set_aside says
   // so, the caller says it loudly. kUnsupported for a newer schema, which is left alone.
+  // `probe`, when there is one, outlives the ledger.
   static Result<Opened> Open(const std::string& path, const Uuid& host_boot, const Clock& clock,
-                             const LedgerLimits& limits = {});
+                             const LedgerLimits& limits = {}, LedgerProbe* probe = nullptr);
 
   // The incarnation of this process; ends every other one of the VM that is still open. The same
   // process again is the same incarnation, even when it was ended by mistake.
@@ -78,24 +84,45 @@ class Ledger {
   // A change of an alarm of a VM that the ledger has met. nullopt: it stands like that already.
   Result<std::optional<AlarmRow>> RecordAlarm(const VmIdentity& vm, AlarmKind kind, bool raised);
 
+  // An operator says that the wanted pages which lie inside `range` are good memory, for
+  // `entry.reason`. One commit with its audit row. kNotFound when there is none. Returns the pages
+  // as they are now.
+  Result<std::vector<PageRow>> ClearPages(const Uuid& incarnation, const ByteRange& range,
+                                          const AuditRow& entry);
+  Status RecordAudit(const AuditRow& entry);
+  // Removes one small batch of what need not be kept. Returns how many rows; 0: nothing is left.
+  Result<std::uint64_t> Retain(const RetentionPolicy& policy);
+  // Takes records of another ledger: all of one batch or, on an error of the disk, none. The answer
+  // has one entry per record.
+  Result<std::vector<ImportedRecord>> Import(ImportSession& session,
+                                             std::span<const LedgerRecord> records);
+
+  // Every row as it stands now, read beside the writes.
+  Result<std::unique_ptr<LedgerExport>> BeginExport() const;
+
   // Reading. Valid as long as the ledger.
   LedgerView View() { return LedgerView(db_, host_boot_); }
 
  private:
-  Ledger(Database db, UniqueFd lock, const Uuid& host_boot, const Clock& clock,
-         const LedgerLimits& limits);
+  Ledger(LedgerFile file, std::string path, const Uuid& host_boot, const Clock& clock,
+         const LedgerLimits& limits, LedgerProbe* probe);
   IncarnationTable Incarnations();
-  Status InOneCommit(const std::function<Status()>& work);
+  Status InOneCommit(WriteOperation operation, const std::function<Status()>& work);
+  // Writes the life that follows; false: nothing follows, and nothing was written.
+  Result<bool> MoveOne(const PageRow& page, PageEvent event);
   Status InsertEvent(const Uuid& incarnation, const PoisonEvent& event,
                      std::optional<std::uint64_t> page);
   Status PruneEvents(const Uuid& incarnation);
-  Status Move(std::span<const std::uint64_t> pages, PageEvent event);
+  Status NoteRebuild(const std::string& set_aside, const std::string& why);
 
-  Database db_;
+  const std::string path_;
   UniqueFd lock_;
+  Database db_;
   Uuid host_boot_;
   const Clock& clock_;
   LedgerLimits limits_;
+  LedgerProbe silent_;
+  LedgerProbe& probe_;
 };
 
 struct Ledger::Opened {

@@ -1,13 +1,13 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <fstream>
 
 #include "base/file_io.h"
 #include "host-notifier/classify/classify.h"
+#include "host-notifier/ledger/full_disk_fixture.h"
 #include "host-notifier/ledger/ledger_fixture.h"
 #include "host-notifier/ledger/schema.h"
 
@@ -17,28 +17,6 @@ namespace {
 using protocol::Outcome;
 using testing::HasSubstr;
 using testing::SizeIs;
-
-// No file of this process may grow beyond `bytes` while it lives: a disk that is full, by the
-// kernel's own hand.
-class FullDisk {
- public:
-  explicit FullDisk(rlim_t bytes) {
-    old_handler_ = ::signal(SIGXFSZ, SIG_IGN);
-    ::getrlimit(RLIMIT_FSIZE, &old_);
-    const rlimit tight{bytes, old_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &tight);
-  }
-  ~FullDisk() {
-    ::setrlimit(RLIMIT_FSIZE, &old_);
-    ::signal(SIGXFSZ, old_handler_);
-  }
-  FullDisk(const FullDisk&) = delete;
-  FullDisk& operator=(const FullDisk&) = delete;
-
- private:
-  rlimit old_{};
-  sighandler_t old_handler_;
-};
 
 class LedgerFaults : public LedgerFixture {
  protected:

@@ -40,4 +40,18 @@ std::string_view ToString(AlarmKind kind) {
   return "";
 }
 
+std::string_view ToString(OperatorAction action) {
+  switch (action) {
+    case OperatorAction::kClear:
+      return "clear";
+    case OperatorAction::kReplay:
+      return "replay";
+    case OperatorAction::kDrain:
+      return "drain";
+    case OperatorAction::kImport:
+      return "import";
+  }
+  return "";
+}
+
 }  // namespace seaward::ledger

@@ -1,6 +1,8 @@
 // What the ledger knows, as values.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -117,6 +119,42 @@ struct UnhealedMemory {
   std::uint64_t placeless_events = 0;  // errors somewhere; counted up to kMostPlaceless
 };
 inline constexpr std::uint64_t kMostPlaceless = 1000;
+
+// What an operator did, or had done.
+enum class OperatorAction { kClear, kReplay, kDrain, kImport };
+inline constexpr OperatorAction kAllOperatorActions[] = {
+    OperatorAction::kClear, OperatorAction::kReplay, OperatorAction::kDrain,
+    OperatorAction::kImport};
+std::string_view ToString(OperatorAction action);
+
+struct AuditRow {
+  std::uint64_t id = 0;
+  WallTime when;
+  OperatorAction action = OperatorAction::kClear;
+  uid_t uid = 0;  // the kernel's word on who asked
+  pid_t pid = 0;
+  std::string who;         // what they call themselves
+  std::optional<Uuid> vm;  // kept when the VM is not
+  std::optional<ByteRange> range;
+  std::uint64_t pages = 0;  // how many it was about
+  std::string reason;
+};
+
+// A ledger that began because its predecessor was corrupt.
+struct RebuildRow {
+  WallTime since;
+  std::string set_aside;  // where the corrupt file is
+  std::string why;
+};
+
+// Rows older than these go, and the oldest of each kind beyond `max_rows`.
+struct RetentionPolicy {
+  WallTime closed_before;  // pages that are closed or cleared
+  WallTime events_before;
+  WallTime audit_before;
+  std::uint64_t max_rows = 1000000;
+  std::uint32_t batch_rows = 500;  // of one commit: events wait behind it
+};
 
 struct RecordedEvent {
   // What the guest is to hear; none when the event has no place, or the limit is reached.

@@ -135,6 +135,25 @@ Result<std::optional<Row>> First(Query& q, Row (*row_of)(const Query&)) {
   return std::optional<Row>(row_of(q));
 }
 
+AuditRow AuditOf(const Query& q) {
+  AuditRow row;
+  row.id = q.Unsigned(0);
+  row.when = Wall(q.Signed(1));
+  row.action = FromWord<OperatorAction>(q.Text(2), kAllOperatorActions, OperatorAction::kClear);
+  row.uid = static_cast<uid_t>(q.Unsigned(3));
+  row.pid = static_cast<pid_t>(q.Signed(4));
+  row.who = q.Text(5);
+  if (!q.IsNull(6)) row.vm = q.Id(6);
+  if (!q.IsNull(7)) row.range = RangeOf(q, 7);
+  row.pages = q.Unsigned(9);
+  row.reason = q.Text(10);
+  return row;
+}
+
+RebuildRow RebuildOf(const Query& q) {
+  return {Wall(q.Signed(0)), q.Text(1), q.Text(2)};
+}
+
 VmRow VmOf(const Query& q) {
   return {{q.Id(0), q.Text(1)}, q.Unsigned(2)};
 }
@@ -232,6 +251,31 @@ Result<std::vector<AlarmRow>> LedgerView::Alarms(const std::optional<Uuid>& vm,
   auto rows = Collect<AlarmRow>(q, AlarmOf);
   if (rows) std::ranges::reverse(*rows);
   return rows;
+}
+
+Result<std::vector<PageRow>> LedgerView::PagesInside(const Uuid& incarnation,
+                                                     const ByteRange& range) {
+  Query q(db_,
+          "SELECT " SEAWARD_PAGE_COLUMNS
+          "WHERE p.incarnation = ?1 AND p.gpa >= ?2 AND p.gpa + p.length <= ?2 + ?3 "
+          "AND p.life NOT IN ('cleared', 'closed') ORDER BY p.id",
+          incarnation, range.start().value, range.length());
+  return Collect<PageRow>(q, PageOf);
+}
+
+Result<std::vector<AuditRow>> LedgerView::Audit(std::uint32_t limit) {
+  Query q(db_,
+          "SELECT id, wall_ns, action, uid, pid, who, vm, gpa, length, pages, reason FROM audit "
+          "ORDER BY id DESC LIMIT ?",
+          limit);
+  auto rows = Collect<AuditRow>(q, AuditOf);
+  if (rows) std::ranges::reverse(*rows);
+  return rows;
+}
+
+Result<std::optional<RebuildRow>> LedgerView::Rebuild() {
+  Query q(db_, "SELECT wall_ns, set_aside, why FROM rebuild ORDER BY id DESC LIMIT 1");
+  return First<RebuildRow>(q, RebuildOf);
 }
 
 Result<UnhealedMemory> LedgerView::Unhealed(const Uuid& incarnation) {

@@ -42,6 +42,12 @@ class LedgerView {
   Result<std::vector<EventRow>> Events(const EventFilter& filter);
   // The newest changes of alarms, oldest first.
   Result<std::vector<AlarmRow>> Alarms(const std::optional<Uuid>& vm, std::uint32_t limit);
+  // Wanted ones of one incarnation that lie inside `range` completely.
+  Result<std::vector<PageRow>> PagesInside(const Uuid& incarnation, const ByteRange& range);
+  // The newest, oldest first.
+  Result<std::vector<AuditRow>> Audit(std::uint32_t limit);
+  // Of the newest corrupt predecessor; nullopt: this ledger has none.
+  Result<std::optional<RebuildRow>> Rebuild();
   Result<UnhealedMemory> Unhealed(const Uuid& incarnation);
   // Of every VM whose incarnation is open.
   Result<std::vector<PageCount>> CountPages();

@@ -119,7 +119,37 @@ UPDATE page SET host_address = (SELECT hva & ~4095 FROM event WHERE event.page =
   AND hva <> 0 ORDER BY event.id LIMIT 1) WHERE host_frame IS NOT NULL;
 )";
 
-constexpr Migration kMigrations[] = {kVersion1, kVersion2, kVersion3, kVersion4};
+// Retention: when a page ended. Operators: what they did, kept apart from the VMs, which may go.
+// Rebuild: which ledgers began after a corrupt one.
+constexpr Migration kVersion5 = R"(-- version 5
+ALTER TABLE page ADD COLUMN ended_wall_ns INTEGER;
+UPDATE page SET ended_wall_ns = coalesce((SELECT ended_wall_ns FROM incarnation
+  WHERE id = page.incarnation), last_wall_ns) WHERE life IN ('cleared', 'closed');
+CREATE INDEX ended_page ON page(ended_wall_ns) WHERE ended_wall_ns IS NOT NULL;
+CREATE INDEX event_of_time ON event(wall_ns);
+CREATE TABLE audit(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  wall_ns INTEGER NOT NULL,
+  action TEXT NOT NULL,
+  uid INTEGER NOT NULL,
+  pid INTEGER NOT NULL,
+  who TEXT NOT NULL,
+  vm TEXT,
+  gpa INTEGER,
+  length INTEGER,
+  pages INTEGER NOT NULL,
+  reason TEXT NOT NULL
+) STRICT;
+CREATE INDEX audit_of_time ON audit(wall_ns);
+CREATE TABLE rebuild(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  wall_ns INTEGER NOT NULL,
+  set_aside TEXT NOT NULL,
+  why TEXT NOT NULL
+) STRICT;
+)";
+
+constexpr Migration kMigrations[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
 
 Result<std::int64_t> AskNumber(Database& database, const std::string& sql) {
   auto text = database.Ask(sql);

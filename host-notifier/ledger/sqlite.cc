@@ -158,6 +158,18 @@ void Query::Bind(const std::optional<Uuid>& value) {
     Bind(*value);
 }
 
+void Query::Bind(const FieldValue& value) {
+  if (const auto* number = std::get_if<std::int64_t>(&value))
+    Bind(*number);
+  else if (const auto* text = std::get_if<std::string>(&value))
+    Bind(std::string_view(*text));
+  else
+    ++bound_;
+}
+void Query::Bind(std::span<const FieldValue> values) {
+  for (const FieldValue& value : values) Bind(value);
+}
+
 Result<bool> Query::Next() {
   if (wrong_) return tl::unexpected<Error>(*wrong_);
   errno = 0;

@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+#include <variant>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -26,6 +28,9 @@ constexpr std::int64_t Ns(MonoTime time) {
 constexpr std::int64_t Ns(WallTime time) {
   return time.time_since_epoch().count();
 }
+
+// A column's value of any type; monostate is NULL.
+using FieldValue = std::variant<std::monostate, std::int64_t, std::string>;
 
 class Database {
  public:
@@ -103,6 +108,8 @@ class Query {
   void Bind(const std::optional<std::uint64_t>& value);
   void Bind(const std::optional<bool>& value);
   void Bind(const std::optional<Uuid>& value);
+  void Bind(const FieldValue& value);
+  void Bind(std::span<const FieldValue> values);
   void Check(int code);
 
   Database& db_;

@@ -68,16 +68,19 @@ Status VerdictTable::Settle(const PageRow& page, const IncarnationRow& life, Mon
   if (!records) return tl::unexpected<Error>(records.error());
   const auto verdict = CoveringVerdict(page.range, *records);
   if (!verdict) return {};
-  const auto next = Advance(page.life, EventOf(verdict->outcome));
+  const PageEvent event = EventOf(verdict->outcome);
+  const auto next = Advance(page.life, event);
   if (!next) return {};
-  return Query(db_,
+  Query update(db_,
                "UPDATE page SET life = ?2, outcome = ?3, kind = ?4, stage = ?5, sys_errno = ?6, "
                "exposure_ns = coalesce(exposure_ns, "
                "CASE WHEN ?7 THEN max(0, ?8 - first_mono_ns) END) WHERE id = ?1",
                page.id, ToString(*next), ToString(verdict->outcome), ToString(verdict->kind),
                ToString(verdict->stage), static_cast<std::int64_t>(verdict->sys_errno),
-               verdict->outcome == Outcome::kRetired, Ns(received))
-      .Run();
+               verdict->outcome == Outcome::kRetired, Ns(received));
+  if (auto done = update.Run(); !done) return done;
+  if (*next != page.life) probe_.Moved(page.life, event);
+  return {};
 }
 
 }  // namespace seaward::ledger

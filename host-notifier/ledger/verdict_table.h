@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "host-notifier/ledger/ledger_limits.h"
+#include "host-notifier/ledger/ledger_probe.h"
 #include "host-notifier/ledger/ledger_rows.h"
 #include "host-notifier/ledger/sqlite.h"
 
@@ -12,8 +13,8 @@ namespace seaward::ledger {
 
 class VerdictTable {
  public:
-  VerdictTable(Database& db, WallTime now, const LedgerLimits& limits)
-      : db_(db), now_(now), limits_(limits) {}
+  VerdictTable(Database& db, WallTime now, const LedgerLimits& limits, LedgerProbe& probe)
+      : db_(db), now_(now), limits_(limits), probe_(probe) {}
 
   // Stores `record` as the newest for its range in this boot; a repeated one takes no further row.
   // kLimit beyond verdicts_per_page.
@@ -29,6 +30,7 @@ class VerdictTable {
   Database& db_;
   WallTime now_;
   LedgerLimits limits_;
+  LedgerProbe& probe_;
 };
 
 }  // namespace seaward::ledger
