@@ -52,6 +52,7 @@ StatusSnapshot LiveStatus(const Notifier& notifier) {
   status.libvirt_connected = notifier.libvirt_reachable();
   status.libvirt_error = notifier.libvirt_error();
   if (notifier.ledger_failing()) status.ledger_error = notifier.ledger_failing()->Text();
+  status.draining = notifier.draining();
   const NotifierCounters& counters = notifier.counters();
   status.attaches = counters.attaches;
   status.attaches_refused = counters.attaches_refused;

@@ -73,7 +73,9 @@ Notifier::Notifier(boost::asio::io_context& loop, config::NotifierConfig config,
       ids_(ledger_),
       retirer_(ledger_, memory, log, config_),
       context_{loop,     clock, log,   ledger_,       memory, ids_,
-               retirer_, *this, *this, measurements_, config_} {}
+               retirer_, *this, *this, measurements_, config_},
+      drain_(loop, clock, log, ledger_, vms_),
+      keeper_(loop, clock, log, ledger_, config_.retention) {}
 
 Notifier::~Notifier() {
   Stop();
@@ -87,6 +89,7 @@ Status Notifier::Start() {
   control_ = std::move(*control);
   if (auto opened = OpenMetrics(); !opened) return opened;
   EndDeadIncarnations();
+  keeper_.Start();
   for (const config::StaticVm& vm : config_.static_vms)
     VmOfConfig(vm)->Seen(vm.channel, vm.has_ghes);
   if (!config_.libvirt.enabled) return {};
@@ -139,6 +142,7 @@ std::shared_ptr<Vm> Notifier::VmOfDomain(const DomainDescription& domain) {
   vm = std::make_shared<Vm>(context_, ledger::VmIdentity{domain.uuid, domain.name},
                             std::make_unique<VmChannelOpener>(loop_, &libvirt_, domain.uuid),
                             std::move(find));
+  if (draining()) vm->PauseIntake();
   return vm;
 }
 
@@ -212,6 +216,11 @@ void Notifier::AlarmChanged(const ledger::AlarmRow& alarm) {
 void Notifier::WriteMark(const Uuid& domain, const DomainMark& mark,
                          std::function<void(Status)> done) {
   if (libvirt_ != nullptr) libvirt_->WriteMark(domain, mark, std::move(done));
+}
+
+void Notifier::LedgerImported() {
+  EndDeadIncarnations();
+  for (const auto& [uuid, vm] : vms_) vm->Reload();
 }
 
 void Notifier::LedgerHealthChanged(const std::optional<Error>& failing) {

@@ -12,6 +12,8 @@
 #include <string>
 
 #include "host-notifier/app/attach_gate.h"
+#include "host-notifier/app/drain.h"
+#include "host-notifier/app/ledger_keeper.h"
 #include "host-notifier/app/limited_sink.h"
 #include "host-notifier/app/vm.h"
 #include "host-notifier/libvirt/libvirt_source.h"
@@ -55,6 +57,10 @@ class Notifier final : private DomainListener, private RecordObserver, private D
   const std::string& libvirt_error() const { return libvirt_error_; }
   const std::optional<Error>& ledger_failing() const { return ledger_failing_; }
   LedgerThread& ledger() { return ledger_; }
+  Drain& drain() { return drain_; }
+  bool draining() const { return drain_.resting(); }
+  // Rows came into the ledger from outside: what is live follows them.
+  void LedgerImported();
   boost::asio::io_context& loop() { return loop_; }
   // Null: the configuration says that there is none.
   LibvirtSource* libvirt() { return libvirt_.get(); }
@@ -112,6 +118,8 @@ class Notifier final : private DomainListener, private RecordObserver, private D
   bool libvirt_reachable_ = false;
   std::string libvirt_error_;
   std::optional<Error> ledger_failing_;
+  Drain drain_;
+  LedgerKeeper keeper_;
 };
 
 }  // namespace seaward

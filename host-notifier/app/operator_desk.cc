@@ -20,6 +20,7 @@ Error Unknown(const std::string& vm) {
 struct Rows {
   std::vector<ledger::VmRow> vms;
   std::vector<ledger::PageRow> pages;
+  std::optional<ledger::RebuildRow> rebuild;
 };
 
 Result<Rows> ReadRows(ledger::Ledger& ledger, const std::optional<Uuid>& only) {
@@ -28,7 +29,9 @@ Result<Rows> ReadRows(ledger::Ledger& ledger, const std::optional<Uuid>& only) {
   if (!vms) return Forward(vms);
   auto pages = view.Pages({.vm = only});
   if (!pages) return Forward(pages);
-  return Rows{std::move(*vms), std::move(*pages)};
+  auto rebuild = view.Rebuild();
+  if (!rebuild) return Forward(rebuild);
+  return Rows{std::move(*vms), std::move(*pages), std::move(*rebuild)};
 }
 
 Result<observe::EventsSnapshot> ReadEvents(ledger::Ledger& ledger,
@@ -42,6 +45,7 @@ Result<observe::EventsSnapshot> ReadEvents(ledger::Ledger& ledger,
 }
 
 void Join(StatusSnapshot& status, Rows rows, const std::optional<Uuid>& only) {
+  status.rebuild = std::move(rows.rebuild);
   std::map<Uuid, VmSnapshot> by_uuid;
   for (VmSnapshot& vm : status.vms) by_uuid.insert_or_assign(vm.vm.uuid, std::move(vm));
   for (ledger::VmRow& row : rows.vms) {

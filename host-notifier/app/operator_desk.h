@@ -5,6 +5,7 @@
 
 #include "host-notifier/app/domain_desk.h"
 #include "host-notifier/app/notifier.h"
+#include "host-notifier/app/upkeep_desk.h"
 #include "host-notifier/observe/control_handler.h"
 
 namespace seaward {
@@ -13,7 +14,7 @@ class OperatorDesk final : public observe::ControlHandler {
  public:
   // Both outlive the desk.
   OperatorDesk(Notifier& notifier, const Clock& clock)
-      : notifier_(notifier), clock_(clock), domains_(notifier) {}
+      : notifier_(notifier), clock_(clock), domains_(notifier), upkeep_(notifier, clock) {}
 
   void GetStatus(const observe::StatusRequest& request,
                  std::function<void(Result<observe::StatusSnapshot>)> done) override;
@@ -27,6 +28,30 @@ class OperatorDesk final : public observe::ControlHandler {
                      std::function<void(Result<observe::DomainReport>)> done) override {
     domains_.Examine(request.vm, std::move(done));
   }
+  void Clear(const observe::ClearRequest& request, const observe::Peer& peer,
+             std::function<void(Result<observe::ClearResult>)> done) override {
+    upkeep_.Clear(request, peer, std::move(done));
+  }
+  void Replay(const observe::ReplayRequest& request, const observe::Peer& peer,
+              std::function<void(Result<observe::ReplayResult>)> done) override {
+    upkeep_.Replay(request, peer, std::move(done));
+  }
+  void Drain(const observe::DrainRequest& request, const observe::Peer& peer,
+             std::function<void(Result<observe::DrainResult>)> done) override {
+    upkeep_.Drain(request, peer, std::move(done));
+  }
+  void GetAudit(const observe::AuditRequest& request,
+                std::function<void(Result<observe::AuditSnapshot>)> done) override {
+    upkeep_.GetAudit(request, std::move(done));
+  }
+  void BeginExport(
+      std::function<void(Result<std::shared_ptr<observe::RecordSource>>)> done) override {
+    upkeep_.BeginExport(std::move(done));
+  }
+  std::shared_ptr<observe::RecordSink> BeginImport(const observe::ImportRequest& request,
+                                                   const observe::Peer& peer) override {
+    return upkeep_.BeginImport(request, peer);
+  }
   void FindVm(const std::string& name_or_uuid,
               std::function<void(Result<ledger::VmIdentity>)> done) override;
 
@@ -34,6 +59,7 @@ class OperatorDesk final : public observe::ControlHandler {
   Notifier& notifier_;
   const Clock& clock_;
   DomainDesk domains_;
+  UpkeepDesk upkeep_;
 };
 
 }  // namespace seaward

@@ -213,6 +213,7 @@ void Vm::EndIncarnation(std::string_view why) {
 void Vm::Report(const PoisonEvent& event, EventIntake::Recorded recorded) {
   if (!incarnation_)
     return recorded(Fail(ErrorCode::kBusy, identity_.name + " does not run, or is not known yet"));
+  if (paused_) return recorded(Fail(ErrorCode::kBusy, "the notifier is being drained"));
   intake_->Take(event, std::nullopt,
                 [weak = weak_from_this(), recorded = std::move(recorded)](
                     const Result<ledger::RecordedEvent>& event_recorded) {

@@ -50,6 +50,19 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   bool StillRuns() const;
 
   void Report(const PoisonEvent& event, EventIntake::Recorded recorded);
+  // For operators (vm_upkeep.cc). kBusy when the VM does not run.
+  void Clear(const ByteRange& range, const ledger::AuditRow& entry,
+             std::function<void(Result<std::vector<ledger::PageRow>>)> done);
+  // Sends every wanted page again; false: no session stands, they go with the next one.
+  bool Replay();
+  // Rows of this VM came into the ledger from outside: what is wanted is read anew.
+  void Reload();
+  // Exits stay in their rings, and nothing new is taken, until ResumeIntake.
+  void PauseIntake();
+  void ResumeIntake();
+  // Pages whose verdict this guest owes; whether it is there to send it.
+  std::size_t unanswered_pages() const { return session_.unanswered_entries(); }
+  bool session_stands() const { return session_open_ && session::Stands(session_.phase()); }
   // From the ledger as it is now. Safe when the VM does not run: nothing of it can be read.
   void JudgeMigration(std::function<void(Result<observe::MigrationState>)> done);
   // Operators see live state through it.
@@ -119,6 +132,7 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   VmHealer::Edges HealEdges();
   AttachedRing* HealingRing();
   void HealEnded(const ledger::PageRow& page);
+  void Cleared(const std::vector<ledger::PageRow>& pages);
   void ExpectAttach();
   MigrationFacts LiveMigrationFacts() const;
   void MigrationChanged(const observe::MigrationState& state);
@@ -150,7 +164,8 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   std::uint64_t rings_made_ = 0;
   std::vector<std::uint64_t> delivered_;  // sent, and not yet on their way to the ledger
   bool session_open_ = false;
-  bool gone_ = false;  // a domain that ended and was not seen since
+  bool paused_ = false;  // PauseIntake
+  bool gone_ = false;    // a domain that ended and was not seen since
   bool has_ghes_ = false;
   std::uint64_t reboots_ = 0;
   std::optional<protocol::Stats> guest_stats_;

@@ -10,7 +10,7 @@ void Vm::OfferHostPages() {
 }
 
 void Vm::ResumeRings() {
-  if (!incarnation_) return;
+  if (!incarnation_ || paused_) return;
   // A ring that ends inside Resume leaves rings_: walk over a copy of the addresses.
   std::vector<AttachedRing*> rings;
   for (const auto& ring : rings_) rings.push_back(ring.get());

@@ -94,6 +94,21 @@ MetricsConfig ReadMetrics(MapReader map) {
   return metrics;
 }
 
+std::chrono::hours ReadDays(MapReader& map, std::string_view key, std::uint64_t fallback) {
+  constexpr std::uint64_t kTenYears = 3650;
+  const std::uint64_t days = map.Integer(key, fallback, {1, kTenYears}).value;
+  return std::chrono::hours(24) * static_cast<int>(days);
+}
+
+RetentionConfig ReadRetention(MapReader map) {
+  RetentionConfig retention;
+  retention.closed_pages = ReadDays(map, "closed_pages_days", 90);
+  retention.events = ReadDays(map, "events_days", 90);
+  retention.audit = ReadDays(map, "audit_days", 365);
+  retention.max_rows = map.Integer("max_rows", 1000000, {1000, 100000000}).value;
+  return retention;
+}
+
 StaticVm ReadStaticVm(MapReader& map, const std::vector<StaticVm>& earlier) {
   StaticVm vm;
   const Located<std::string> name = map.Text("name", std::nullopt);
@@ -138,6 +153,7 @@ NotifierConfig Read(MapReader& top) {
   config.libvirt = ReadLibvirt(top.Map("libvirt"));
   config.session = ReadSession(top.Map("session"));
   config.metrics = ReadMetrics(top.Map("metrics"));
+  config.retention = ReadRetention(top.Map("retention"));
   top.ForEach("static_vms", [&](MapReader& map) {
     config.static_vms.push_back(ReadStaticVm(map, config.static_vms));
   });

@@ -67,6 +67,14 @@ struct SessionConfig {
   std::uint64_t outstanding_bytes = 0;
 };
 
+// What the ledger keeps of what is over.
+struct RetentionConfig {
+  std::chrono::hours closed_pages{0};
+  std::chrono::hours events{0};
+  std::chrono::hours audit{0};
+  std::uint64_t max_rows = 0;  // of each of them
+};
+
 struct NotifierConfig {
   std::string state_dir;
   std::string control_socket;
@@ -80,6 +88,7 @@ struct NotifierConfig {
   std::vector<StaticVm> static_vms;
   SessionConfig session;
   MetricsConfig metrics;
+  RetentionConfig retention;
 
   std::string LedgerPath() const { return state_dir + "/ledger.db"; }
 };

@@ -39,6 +39,10 @@ void ExpectDefaults(const NotifierConfig& config) {
   EXPECT_EQ(config.session.resend_max, std::chrono::seconds(30));
   EXPECT_EQ(config.session.heartbeat, std::chrono::seconds(60));
   EXPECT_EQ(config.session.outstanding_bytes, 32768u);
+  EXPECT_EQ(config.retention.closed_pages, std::chrono::hours(90 * 24));
+  EXPECT_EQ(config.retention.events, std::chrono::hours(90 * 24));
+  EXPECT_EQ(config.retention.audit, std::chrono::hours(365 * 24));
+  EXPECT_EQ(config.retention.max_rows, 1000000u);
 }
 
 TEST(NotifierConfig, HasADefaultForEveryKey) {

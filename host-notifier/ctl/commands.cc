@@ -7,6 +7,7 @@
 
 #include "host-notifier/ctl/control_client.h"
 #include "host-notifier/ctl/tables.h"
+#include "host-notifier/ctl/transfer.h"
 
 namespace seaward::ctl {
 namespace {
@@ -31,6 +32,17 @@ std::string RequestLine(const Command& command) {
     request["length_bytes"] = command.length;
     request["evidence"] = command.evidence;
   }
+  if (command.op == "clear") {
+    request["gpa"] = command.gpa;
+    request["length_bytes"] = command.length;
+    request["reason"] = command.reason;
+    request["who"] = command.who;
+  }
+  if (command.op == "audit") request["limit"] = command.limit;
+  if (command.op == "drain") {
+    request["wait_s"] = command.wait_s;
+    request["end"] = command.end;
+  }
   return request.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -41,6 +53,10 @@ std::string TextOf(const std::string& op, const json& reply) {
   if (op == "can-migrate") return MigrationText(reply);
   if (op == "domain check") return DomainCheckText(reply);
   if (op == "domain xml") return DomainXmlText(reply);
+  if (op == "clear") return ClearText(reply);
+  if (op == "replay") return ReplayText(reply);
+  if (op == "drain") return DrainText(reply);
+  if (op == "audit") return AuditText(reply);
   return WatchText(reply);
 }
 
@@ -52,7 +68,15 @@ int ExitCodeOf(const json& error) {
 int VerdictOf(const Command& command, const json& reply) {
   if (command.op == "domain check" && !reply.value("complete", false)) return kExitFailed;
   if (command.op == "can-migrate" && !reply.value("safe", false)) return kExitFailed;
+  if (command.op == "replay" && !reply.value("sent", false)) return kExitFailed;
+  if (command.op == "drain" && !command.end && !reply.value("drained", false)) return kExitFailed;
   return kExitOk;
+}
+
+// How long an answer may take.
+std::chrono::seconds PatienceFor(const Command& command) {
+  if (command.op == "watch") return std::chrono::seconds(0);
+  return command.op == "drain" ? kPatience + std::chrono::seconds(command.wait_s) : kPatience;
 }
 
 // Of one reply line; nullopt as long as all is well.
@@ -76,6 +100,8 @@ std::optional<int> Print(const Command& command, const std::string& line, std::F
 }  // namespace
 
 int Run(const Command& command, std::FILE* out, std::FILE* err) {
+  if (command.op == "export") return RunExport(command, out, err);
+  if (command.op == "import") return RunImport(command, out, err);
   auto client = ControlClient::Connect(command.socket);
   if (!client) {
     fmt::print(err, "seawardctl: no notifier: {}\n", client.error().Text());
@@ -84,11 +110,10 @@ int Run(const Command& command, std::FILE* out, std::FILE* err) {
   const bool watching = command.op == "watch";
   std::optional<int> failed;
   const auto asked =
-      client->Ask(RequestLine(command), watching ? std::chrono::seconds(0) : kPatience,
-                  [&](const std::string& line) {
-                    failed = Print(command, line, out, err);
-                    return watching && !failed;
-                  });
+      client->Ask(RequestLine(command), PatienceFor(command), [&](const std::string& line) {
+        failed = Print(command, line, out, err);
+        return watching && !failed;
+      });
   if (failed) return *failed;
   if (asked && !watching) return kExitOk;
   fmt::print(err, "seawardctl: {}\n", asked ? "the notifier went away" : asked.error().Text());

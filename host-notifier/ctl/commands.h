@@ -24,6 +24,11 @@ struct Command {
   std::string gpa;
   std::uint64_t length = 0;
   std::string evidence;
+  std::string reason;
+  std::string who;  // what the caller is called; the kernel's word stands beside it
+  std::uint32_t wait_s = 0;
+  bool end = false;  // of a drain
+  std::string file;  // of an export, empty: out; of an import
 };
 
 // Asks the notifier and prints; returns the exit code.

@@ -49,7 +49,20 @@ Result<ControlClient> ControlClient::Connect(const std::string& path) {
 
 Status ControlClient::Ask(const std::string& request, std::chrono::milliseconds patience,
                           const std::function<bool(const std::string&)>& take) {
-  if (auto sent = SendAll(socket_.get(), request + '\n'); !sent) return sent;
+  if (auto sent = Send(request + '\n'); !sent) return sent;
+  return Listen(patience, take);
+}
+
+Status ControlClient::Send(std::string_view bytes) {
+  return SendAll(socket_.get(), bytes);
+}
+
+void ControlClient::EndSending() {
+  ::shutdown(socket_.get(), SHUT_WR);
+}
+
+Status ControlClient::Listen(std::chrono::milliseconds patience,
+                             const std::function<bool(const std::string&)>& take) {
   std::string buffer;
   bool heard = false;
   for (;;) {

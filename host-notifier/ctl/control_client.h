@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -20,6 +21,12 @@ class ControlClient {
   // kClosed when the notifier ends without a single line.
   Status Ask(const std::string& request, std::chrono::milliseconds patience,
              const std::function<bool(const std::string& line)>& take);
+
+  // The two halves of Ask, for those who have more to say than one line.
+  Status Send(std::string_view bytes);
+  void EndSending();
+  Status Listen(std::chrono::milliseconds patience,
+                const std::function<bool(const std::string& line)>& take);
 
  private:
   explicit ControlClient(UniqueFd socket) : socket_(std::move(socket)) {}

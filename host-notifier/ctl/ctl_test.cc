@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <utility>  // before Asio: Boost 1.74 forgets it under C++20
 
@@ -13,6 +14,7 @@
 #include <boost/asio/post.hpp>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -20,6 +22,7 @@
 #include "host-notifier/ctl/commands.h"
 #include "host-notifier/ctl/control_client.h"
 #include "host-notifier/observe/control_server.h"
+#include "host-notifier/observe/record_lines.h"
 #include "host-notifier/observe/sample_snapshot_fixture.h"
 
 namespace seaward::ctl {
@@ -29,6 +32,34 @@ using nlohmann::json;
 using observe::ControlServer;
 using testing::HasSubstr;
 using testing::Not;
+
+// A ledger of VMs' names: takes what it is given, except "odd", and gives it back.
+class CannedRecords final : public observe::RecordSource, public observe::RecordSink {
+ public:
+  explicit CannedRecords(std::vector<ledger::LedgerRecord>& records) : records_(records) {}
+  void Next(std::function<void(Result<std::vector<ledger::LedgerRecord>>)> done) override {
+    const std::size_t some = std::min<std::size_t>(records_.size() - given_, 100);
+    const auto from = records_.begin() + static_cast<std::ptrdiff_t>(given_);
+    given_ += some;
+    done(std::vector(from, from + static_cast<std::ptrdiff_t>(some)));
+  }
+  void Take(std::vector<ledger::LedgerRecord> records,
+            std::function<void(Result<std::vector<ledger::ImportedRecord>>)> done) override {
+    std::vector<ledger::ImportedRecord> outcomes;
+    for (ledger::LedgerRecord& record : records) {
+      const bool odd = record.Text("name") == "odd";
+      outcomes.push_back({odd ? ledger::ImportOutcome::kRefused : ledger::ImportOutcome::kAdded,
+                          odd ? "odd" : ""});
+      if (!odd) records_.push_back(std::move(record));
+    }
+    done(std::move(outcomes));
+  }
+  void Finish(const observe::ImportResult&, std::function<void(Status)> done) override { done({}); }
+
+ private:
+  std::vector<ledger::LedgerRecord>& records_;
+  std::size_t given_ = 0;
+};
 
 class CannedNotifier final : public observe::ControlHandler {
  public:
@@ -68,6 +99,38 @@ class CannedNotifier final : public observe::ControlHandler {
     done(std::move(report));
   }
   void DomainBecomesWhole() { whole_ = true; }
+  void Clear(const observe::ClearRequest& request, const observe::Peer& peer,
+             std::function<void(Result<observe::ClearResult>)> done) override {
+    if (request.vm != "g1") return done(Unknown());
+    EXPECT_EQ(peer.uid, ::geteuid());
+    EXPECT_EQ(peer.pid, ::getpid());
+    EXPECT_EQ(request.who, "ann");
+    EXPECT_EQ(request.reason, "DIMM replaced");
+    done(observe::ClearResult{observe::kSampleVm, {observe::SamplePage()}});
+  }
+  void Replay(const observe::ReplayRequest& request, const observe::Peer&,
+              std::function<void(Result<observe::ReplayResult>)> done) override {
+    if (request.vm != "g1") return done(Unknown());
+    done(observe::ReplayResult{observe::kSampleVm, 2, whole_});
+  }
+  void Drain(const observe::DrainRequest& request, const observe::Peer&,
+             std::function<void(Result<observe::DrainResult>)> done) override {
+    observe::DrainResult result = observe::SampleDrain();
+    result.drained = request.wait > std::chrono::seconds(1) && !request.end;
+    done(result);
+  }
+  void GetAudit(const observe::AuditRequest& request,
+                std::function<void(Result<observe::AuditSnapshot>)> done) override {
+    done(observe::AuditSnapshot{{request.limit, observe::SampleAudit()}});
+  }
+  void BeginExport(
+      std::function<void(Result<std::shared_ptr<observe::RecordSource>>)> done) override {
+    done(std::make_shared<CannedRecords>(imported_));
+  }
+  std::shared_ptr<observe::RecordSink> BeginImport(const observe::ImportRequest&,
+                                                   const observe::Peer&) override {
+    return std::make_shared<CannedRecords>(imported_);
+  }
   void FindVm(const std::string& name,
               std::function<void(Result<ledger::VmIdentity>)> done) override {
     if (name != "g1") return done(Unknown());
@@ -76,6 +139,7 @@ class CannedNotifier final : public observe::ControlHandler {
 
  private:
   bool whole_ = false;
+  std::vector<ledger::LedgerRecord> imported_;
   static tl::unexpected<Error> Unknown() { return Fail(ErrorCode::kNotFound, "no such VM"); }
 };
 
@@ -203,6 +267,77 @@ TEST_F(Ctl, AlarmsStandInStatusAndEvents) {
   EXPECT_THAT(out_, HasSubstr("raised  unattached"));
 }
 
+TEST_F(Ctl, ClearSaysWhoAsksAndWhy) {
+  command_.vm = "g1";
+  command_.gpa = "0x48048000";
+  command_.length = 4096;
+  command_.reason = "DIMM replaced";
+  command_.who = "ann";
+  EXPECT_EQ(Run("clear"), kExitOk) << err_;
+  EXPECT_EQ(out_, "g1: 4096 bytes at 0x48048000 are good memory: page 7\n");
+  command_.vm = "g2";
+  EXPECT_EQ(Run("clear"), kExitUnknownVm);
+  command_.vm.clear();
+  EXPECT_EQ(Run("audit"), kExitOk) << err_;
+  EXPECT_THAT(out_, HasSubstr("DIMM replaced"));
+}
+
+TEST_F(Ctl, ReplayFailsWithoutASession) {
+  command_.vm = "g1";
+  EXPECT_EQ(Run("replay"), kExitFailed);
+  EXPECT_THAT(out_, HasSubstr("2 pages go with the next session"));
+  OnLoop([this] { notifier_.DomainBecomesWhole(); });
+  EXPECT_EQ(Run("replay"), kExitOk);
+}
+
+TEST_F(Ctl, DrainAnswersByItsExitCode) {
+  command_.wait_s = 30;
+  EXPECT_EQ(Run("drain"), kExitOk) << err_;
+  EXPECT_THAT(out_, HasSubstr("drained after 12 ms"));
+  EXPECT_THAT(out_, Not(HasSubstr("\x1b")));
+  command_.wait_s = 1;
+  EXPECT_EQ(Run("drain"), kExitFailed);
+  command_.end = true;
+  EXPECT_EQ(Run("drain"), kExitOk);
+  EXPECT_EQ(Run("status"), kExitOk);
+  EXPECT_THAT(out_, HasSubstr("DRAINED"));
+  EXPECT_THAT(out_, HasSubstr("LEDGER BEGUN ANEW"));
+}
+
+TEST_F(Ctl, AnExportCanBeImportedAndABadLineIsNamed) {
+  const std::string path = folder_ + "/export";
+  std::size_t lines = 0;
+  {
+    std::ofstream file(path);
+    file << observe::RecordHeaderLine() << '\n';
+    for (int i = 0; i < 1000; ++i)
+      file << R"({"type":"vm","uuid":"c7a5fdbd-edaf-9455-926a-d65c16db1809","name":")"
+           << (i == 500 ? "odd" : "g" + std::to_string(i)) << R"(","events_pruned":0})" << '\n';
+    file << "nonsense\n" << observe::RecordEndLine(1001) << '\n';
+  }
+  command_.file = path;
+  EXPECT_EQ(Run("import"), kExitFailed) << "two lines";
+  EXPECT_THAT(out_, HasSubstr(path + ":502: error: odd\n"));
+  EXPECT_THAT(out_, HasSubstr(path + ":1002: error: not a JSON object\n"));
+  EXPECT_THAT(out_, HasSubstr("1003 lines: 999 added, 0 known already, 2 refused\n"));
+  command_.file = folder_ + "/again";
+  EXPECT_EQ(Run("export"), kExitOk) << err_;
+  std::ifstream again(command_.file);
+  for (std::string line; std::getline(again, line);) ++lines;
+  EXPECT_EQ(lines, 1001u);
+  EXPECT_EQ(Run("export"), kExitFailed) << "never over another file";
+  EXPECT_EQ(Run("import"), kExitOk) << err_ << out_;
+}
+
+TEST_F(Ctl, AnImportThatIsNoneIsRefusedAtOnce) {
+  command_.file = folder_ + "/odd";
+  std::ofstream(command_.file) << std::string(3000000, 'x');
+  EXPECT_EQ(Run("import"), kExitFailed);
+  EXPECT_THAT(out_, HasSubstr(":1: error: this is no export"));
+  command_.file = folder_ + "/missing";
+  EXPECT_EQ(Run("import"), kExitFailed);
+}
+
 TEST_F(Ctl, DomainXmlIsThereToPaste) {
   command_.vm = "g1";
   EXPECT_EQ(Run("domain xml"), kExitOk) << "whatever is lacking";
@@ -213,7 +348,7 @@ TEST_F(Ctl, DomainXmlIsThereToPaste) {
 
 TEST_F(Ctl, ExitCodesTellWhatWentWrong) {
   command_.vm = "g2";
-  for (const char* op : {"status", "watch", "domain check", "domain xml", "can-migrate"})
+  for (const char* op : {"status", "watch", "domain check", "domain xml", "can-migrate", "replay"})
     EXPECT_EQ(Run(op), kExitUnknownVm) << op;
   EXPECT_THAT(err_, HasSubstr("no such VM"));
   command_.vm = std::string(300, 'x');

@@ -1,5 +1,6 @@
 // seawardctl: what the notifier knows, for operators and their scripts.
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 
 #include "host-notifier/config/notifier_config.h"
 #include "host-notifier/ctl/commands.h"
@@ -58,6 +59,41 @@ void DeclareDomain(CLI::App& app, Command& command) {
   }
 }
 
+void DeclareUpkeep(CLI::App& app, Command& command) {
+  CLI::App* clear = AddCommand(app, "clear", "Say that bad pages are good memory", command);
+  clear->add_option("vm", command.vm, kVmHelp)->required();
+  clear->add_option("--gpa", command.gpa, "Guest physical address, 0x...")->required();
+  clear->add_option("--length", command.length, "Bytes")
+      ->check(CLI::Range(std::uint64_t{1}, observe::kMaxReportBytes))
+      ->capture_default_str();
+  clear->add_option("--reason", command.reason, "Why, for the audit")->required();
+  AddCommand(app, "replay", "Send a VM's bad pages to its guest again", command)
+      ->add_option("vm", command.vm, kVmHelp)
+      ->required();
+  CLI::App* drain = AddCommand(app, "drain", "Bring the notifier to rest", command);
+  drain->add_option("--wait", command.wait_s, "Seconds until it gives up and goes on")
+      ->check(CLI::Range(1U, observe::kMaxDrainSeconds))
+      ->capture_default_str();
+  drain->add_flag("--end", command.end, "Go on");
+  AddCommand(app, "audit", "Show what operators did", command)
+      ->add_option("--limit", command.limit, "At most this many")
+      ->check(CLI::Range(1U, observe::kMaxEventsPerReply))
+      ->capture_default_str();
+  CLI::App* out = app.add_subcommand("export", "Write the whole ledger as JSON lines");
+  out->add_option("--output", command.file, "A new file; without it stdout");
+  out->callback([&command] { command.op = "export"; });
+  AddCommand(app, "import", "Take an export into the ledger", command)
+      ->add_option("file", command.file, "The export")
+      ->required();
+}
+
+// Behind sudo everybody is root.
+std::string WhoAsks() {
+  for (const char* name : {"SUDO_USER", "USER"})
+    if (const char* value = std::getenv(name)) return std::string(value).substr(0, 255);
+  return {};
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("Ask seaward-notifier", "seawardctl");
   Command command;
@@ -65,14 +101,17 @@ int Main(int argc, char** argv) {
   command.limit = observe::kDefaultEvents;
   command.length = kPoisonGranule;
   command.evidence = "latent";
+  command.wait_s = observe::kDefaultDrainSeconds;
+  command.who = WhoAsks();
   Declare(app, command);
   DeclareDomain(app, command);
+  DeclareUpkeep(app, command);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? kExitOk : kExitUsage;
   }
-  if (command.op == "report" && !ParseAddress(command.gpa)) {
+  if ((command.op == "report" || command.op == "clear") && !ParseAddress(command.gpa)) {
     std::fprintf(stderr, "--gpa: '%s' is not an address (want 0x...)\n", command.gpa.c_str());
     return kExitUsage;
   }

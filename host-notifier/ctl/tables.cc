@@ -110,6 +110,19 @@ std::string Header(const json& status) {
       Cell(libvirt, "ignored_domains"));
 }
 
+// What stands above everything else.
+std::string Warnings(const json& status) {
+  std::string text;
+  const json& rebuilt = At(At(status, "ledger"), "rebuilt");
+  if (rebuilt.is_object())
+    text += fmt::format("LEDGER BEGUN ANEW {}: the one before is {} ({})\n",
+                        Time(rebuilt, "since_unix_us"), Cell(rebuilt, "set_aside"),
+                        Cell(rebuilt, "why"));
+  if (Cell(status, "draining") == "yes")
+    text += "DRAINED: no memory error is delivered (seawardctl drain --end)\n";
+  return text;
+}
+
 Row EventCells(const json& event) {
   const json& gpa = At(event, "gpa");
   const std::string where =
@@ -141,6 +154,7 @@ std::string StatusText(const json& status) {
       alarms.push_back(
           {"ALARM", Cell(vm, "name"), Cell(alarm, "alarm"), "since", Time(alarm, "since_unix_us")});
   }
+  text += Warnings(status);
   if (vms.size() == 1) return text + "\nno VMs\n";
   text += '\n' + Table(vms);
   if (!alarms.empty()) text += '\n' + Table(alarms);
@@ -175,6 +189,53 @@ std::string MigrationText(const json& report) {
                        Cell(report, "vm"));
   return fmt::format("{}: NOT safe to migrate, save, dump or snapshot with memory: {}\n",
                      Cell(report, "vm"), Cell(report, "reason"));
+}
+
+std::string ClearText(const json& cleared) {
+  std::string text;
+  for (const json& page : At(cleared, "pages"))
+    text += fmt::format("{}: {} bytes at {} are good memory: page {}\n", Cell(cleared, "vm"),
+                        Cell(page, "length_bytes"), Cell(page, "gpa"), Cell(page, "id"));
+  return text;
+}
+
+std::string ReplayText(const json& replay) {
+  return fmt::format(
+      "{}: {} pages {}\n", Cell(replay, "vm"), Cell(replay, "pages"),
+      Cell(replay, "sent") == "yes" ? "sent again" : "go with the next session: none stands");
+}
+
+std::string DrainText(const json& drain) {
+  std::string silent;
+  for (const json& vm : At(drain, "silent_vms"))
+    if (vm.is_string()) silent += ' ' + Printable(vm.get<std::string>());
+  if (!silent.empty()) silent = "; not waited for, no session:" + silent;
+  if (Cell(drain, "drained") == "yes")
+    return fmt::format("drained after {} ms; goes on in {} s{}\n", Cell(drain, "waited_ms"),
+                       Cell(drain, "resumes_in_s"), silent);
+  return fmt::format("goes on: {} events not recorded, {} writes, {} pages without a verdict{}\n",
+                     Cell(drain, "unrecorded_events"), Cell(drain, "waiting_writes"),
+                     Cell(drain, "unanswered_pages"), silent);
+}
+
+std::string AuditText(const json& audit) {
+  std::vector<Row> rows{
+      {"TIME", "ACTION", "UID", "PID", "WHO", "VM", "GPA", "BYTES", "PAGES", "REASON"}};
+  for (const json& entry : At(audit, "audit"))
+    rows.push_back({Time(entry, "when_unix_us"), Cell(entry, "action"), Cell(entry, "uid"),
+                    Cell(entry, "pid"), Cell(entry, "who"), Cell(entry, "vm_uuid"),
+                    Cell(entry, "gpa"), Cell(entry, "length_bytes"), Cell(entry, "pages"),
+                    Cell(entry, "reason")});
+  return rows.size() == 1 ? "nothing\n" : Table(rows);
+}
+
+std::string ImportText(const std::string& file, const json& result) {
+  std::string text;
+  for (const json& error : At(result, "errors"))
+    text += fmt::format("{}:{}: error: {}\n", file, Cell(error, "line"), Cell(error, "text"));
+  return text + fmt::format("{} lines: {} added, {} known already, {} refused\n",
+                            Cell(result, "lines"), Cell(result, "added"), Cell(result, "known"),
+                            Cell(result, "refused"));
 }
 
 std::string DomainCheckText(const json& report) {

@@ -11,6 +11,12 @@ std::string StatusText(const nlohmann::json& status);
 std::string EventsText(const nlohmann::json& events);
 std::string ReportText(const nlohmann::json& report);
 std::string MigrationText(const nlohmann::json& report);
+std::string ClearText(const nlohmann::json& cleared);
+std::string ReplayText(const nlohmann::json& replay);
+std::string DrainText(const nlohmann::json& drain);
+std::string AuditText(const nlohmann::json& audit);
+// One line per error, as FILE:LINE: error: TEXT, and the sum.
+std::string ImportText(const std::string& file, const nlohmann::json& result);
 // What a domain lacks.
 std::string DomainCheckText(const nlohmann::json& report);
 // The XML to paste, each part under a comment that says where.

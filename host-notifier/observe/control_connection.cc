@@ -87,6 +87,34 @@ void ControlConnection::Answer(const MigrationRequest& request) {
   });
 }
 
+void ControlConnection::Answer(const ClearRequest& request) {
+  handler_.Clear(request, PeerOf(), [weak = weak_from_this()](const Result<ClearResult>& result) {
+    if (const auto self = weak.lock())
+      self->Finish(result ? ClearLine(*result) : ErrorLine(result.error()));
+  });
+}
+
+void ControlConnection::Answer(const ReplayRequest& request) {
+  handler_.Replay(request, PeerOf(), [weak = weak_from_this()](const Result<ReplayResult>& result) {
+    if (const auto self = weak.lock())
+      self->Finish(result ? ReplayLine(*result) : ErrorLine(result.error()));
+  });
+}
+
+void ControlConnection::Answer(const DrainRequest& request) {
+  handler_.Drain(request, PeerOf(), [weak = weak_from_this()](const Result<DrainResult>& result) {
+    if (const auto self = weak.lock())
+      self->Finish(result ? DrainLine(*result) : ErrorLine(result.error()));
+  });
+}
+
+void ControlConnection::Answer(const AuditRequest& request) {
+  handler_.GetAudit(request, [weak = weak_from_this()](const Result<AuditSnapshot>& audit) {
+    if (const auto self = weak.lock())
+      self->Finish(audit ? AuditLine(*audit) : ErrorLine(audit.error()));
+  });
+}
+
 void ControlConnection::Answer(const WatchRequest& request) {
   if (!request.vm) return BeginWatch(std::nullopt);
   handler_.FindVm(*request.vm, [weak = weak_from_this()](const Result<ledger::VmIdentity>& vm) {
@@ -147,6 +175,7 @@ void ControlConnection::WriteNext() {
                              self->output_.pop_front();
                              if (!self->output_.empty()) return self->WriteNext();
                              if (self->finishing_) return self->End();
+                             if (self->source_ != nullptr) return self->SendRecords();
                              if (self->lost_lines_ > 0)
                                self->Enqueue(WatchLostLine(std::exchange(self->lost_lines_, 0)));
                            });

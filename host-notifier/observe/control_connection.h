@@ -17,6 +17,7 @@
 #include <string>
 
 #include "host-notifier/observe/control_handler.h"
+#include "host-notifier/observe/record_intake.h"
 
 namespace seaward::observe {
 
@@ -42,6 +43,19 @@ class ControlConnection final : public std::enable_shared_from_this<ControlConne
   void Answer(const ReportRequest& request);
   void Answer(const DomainRequest& request);
   void Answer(const MigrationRequest& request);
+  void Answer(const ClearRequest& request);
+  void Answer(const ReplayRequest& request);
+  void Answer(const DrainRequest& request);
+  void Answer(const AuditRequest& request);
+  void Answer(const ExportRequest& request);
+  void Answer(const ImportRequest& request);
+  Peer PeerOf();
+  // record_stream.cc
+  void SendRecords();
+  void ReadRecords();
+  void RecordsRead(const boost::system::error_code& error, std::size_t bytes);
+  void StoreRecords();
+  void FinishImport();
   void BeginWatch(std::optional<Uuid> vm);
   void WatchForTheEnd();
   // The last line: the connection ends when it is written.
@@ -63,6 +77,11 @@ class ControlConnection final : public std::enable_shared_from_this<ControlConne
   std::optional<Uuid> watched_;  // nullopt: every VM
   std::uint64_t lost_lines_ = 0;
   char ignored_byte_ = 0;
+  std::shared_ptr<RecordSource> source_;  // of an export
+  std::uint64_t records_sent_ = 0;
+  std::shared_ptr<RecordSink> sink_;  // of an import
+  RecordIntake intake_;
+  bool said_all_ = false;  // the client, of an import
 };
 
 }  // namespace seaward::observe

@@ -11,6 +11,7 @@
 #include "host-notifier/observe/control_request.h"
 #include "host-notifier/observe/domain_report.h"
 #include "host-notifier/observe/snapshot.h"
+#include "host-notifier/observe/upkeep.h"
 
 namespace seaward::observe {
 
@@ -29,6 +30,19 @@ class ControlHandler {
   // is needed for the answer and has none.
   virtual void ExamineDomain(const DomainRequest& request,
                              std::function<void(Result<DomainReport>)> done) = 0;
+  // kInvalid also when no page lies inside the range; kBusy: the VM does not run.
+  virtual void Clear(const ClearRequest& request, const Peer& peer,
+                     std::function<void(Result<ClearResult>)> done) = 0;
+  virtual void Replay(const ReplayRequest& request, const Peer& peer,
+                      std::function<void(Result<ReplayResult>)> done) = 0;
+  // kBusy: another one waits.
+  virtual void Drain(const DrainRequest& request, const Peer& peer,
+                     std::function<void(Result<DrainResult>)> done) = 0;
+  virtual void GetAudit(const AuditRequest& request,
+                        std::function<void(Result<AuditSnapshot>)> done) = 0;
+  virtual void BeginExport(std::function<void(Result<std::shared_ptr<RecordSource>>)> done) = 0;
+  virtual std::shared_ptr<RecordSink> BeginImport(const ImportRequest& request,
+                                                  const Peer& peer) = 0;
   // The VM that a watcher names; kNotFound when neither the ledger nor libvirt knows it.
   virtual void FindVm(const std::string& name_or_uuid,
                       std::function<void(Result<ledger::VmIdentity>)> done) = 0;

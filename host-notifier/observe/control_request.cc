@@ -78,12 +78,8 @@ Result<ControlRequest> Events(const Json& json) {
   return ControlRequest(EventsRequest{std::move(*vm), *after, static_cast<std::uint32_t>(*limit)});
 }
 
-Result<ControlRequest> Report(const Json& json) {
-  if (auto known = OnlyKeys(json, {"op", "vm", "gpa", "length_bytes", "evidence"}); !known)
-    return Forward(known);
-  auto vm = OptionalVm(json);
-  if (!vm) return Forward(vm);
-  if (!*vm) return Bad("'vm' is missing");
+// The bytes that a request is about, in whole granules.
+Result<ByteRange> RangeOf(const Json& json) {
   auto gpa_text = Text(json, "gpa");
   if (!gpa_text) return Forward(gpa_text);
   auto gpa = ParseAddress(*gpa_text);
@@ -91,14 +87,77 @@ Result<ControlRequest> Report(const Json& json) {
   const auto length = Number(json, "length_bytes", kPoisonGranule, 1, kMaxReportBytes);
   if (!length) return tl::unexpected<Error>(length.error());
   auto range = ByteRange::Make(GuestPhysAddr{*gpa}, *length);
-  if (!range) return Forward(range);
+  if (!range) return range;
   if (range->last() > kTopGuestAddress) return Bad("'gpa' is beyond any guest's memory");
+  return range->AlignedTo(kPoisonGranule);
+}
+
+Result<ControlRequest> Report(const Json& json) {
+  if (auto known = OnlyKeys(json, {"op", "vm", "gpa", "length_bytes", "evidence"}); !known)
+    return Forward(known);
+  auto vm = OptionalVm(json);
+  if (!vm) return Forward(vm);
+  if (!*vm) return Bad("'vm' is missing");
+  const auto range = RangeOf(json);
+  if (!range) return tl::unexpected<Error>(range.error());
   auto word = json.contains("evidence") ? Text(json, "evidence") : Result<std::string>("latent");
   if (!word) return Forward(word);
   auto evidence = protocol::ParseEvidence(*word);
   if (!evidence) return Forward(evidence);
+  return ControlRequest(ReportRequest{std::move(**vm), *range, *evidence});
+}
+
+Result<std::string> Who(const Json& json) {
+  if (!json.contains("who")) return std::string();
+  auto who = Text(json, "who");
+  if (who && who->size() > kMaxVmNameBytes) return Bad("'who' must have at most 255 bytes");
+  return who;
+}
+
+Result<ControlRequest> Clear(const Json& json) {
+  if (auto known = OnlyKeys(json, {"op", "vm", "gpa", "length_bytes", "reason", "who"}); !known)
+    return Forward(known);
+  auto vm = OptionalVm(json);
+  if (!vm) return Forward(vm);
+  if (!*vm) return Bad("'vm' is missing");
+  const auto range = RangeOf(json);
+  if (!range) return tl::unexpected<Error>(range.error());
+  auto reason = Text(json, "reason");
+  if (!reason) return Forward(reason);
+  if (reason->empty() || reason->size() > kMaxReasonBytes)
+    return Bad(fmt::format("'reason' must have 1 to {} bytes", kMaxReasonBytes));
+  auto who = Who(json);
+  if (!who) return Forward(who);
+  return ControlRequest(ClearRequest{std::move(**vm), *range, std::move(*reason), std::move(*who)});
+}
+
+Result<ControlRequest> Drain(const Json& json) {
+  if (auto known = OnlyKeys(json, {"op", "wait_s", "end"}); !known) return Forward(known);
+  const auto wait = Number(json, "wait_s", kDefaultDrainSeconds, 1, kMaxDrainSeconds);
+  if (!wait) return tl::unexpected<Error>(wait.error());
+  const auto end = json.find("end");
+  if (end != json.end() && !end->is_boolean()) return Bad("'end' must be true or false");
   return ControlRequest(
-      ReportRequest{std::move(**vm), range->AlignedTo(kPoisonGranule), *evidence});
+      DrainRequest{end != json.end() && end->get<bool>(), std::chrono::seconds(*wait)});
+}
+
+Result<ControlRequest> Audit(const Json& json) {
+  if (auto known = OnlyKeys(json, {"op", "limit"}); !known) return Forward(known);
+  const auto limit = Number(json, "limit", kDefaultEvents, 1, kMaxEventsPerReply);
+  if (!limit) return tl::unexpected<Error>(limit.error());
+  return ControlRequest(AuditRequest{static_cast<std::uint32_t>(*limit)});
+}
+
+Result<ControlRequest> Export(const Json& json) {
+  if (auto known = OnlyKeys(json, {"op"}); !known) return Forward(known);
+  return ControlRequest(ExportRequest{});
+}
+
+Result<ControlRequest> Import(const Json& json) {
+  if (auto known = OnlyKeys(json, {"op", "who"}); !known) return Forward(known);
+  auto who = Who(json);
+  if (!who) return Forward(who);
+  return ControlRequest(ImportRequest{std::move(*who)});
 }
 
 }  // namespace
@@ -115,7 +174,15 @@ Result<ControlRequest> ParseControlRequest(std::string_view line) {
   if (*op == "report") return Report(json);
   if (*op == "domain") return AboutOneVm<DomainRequest>(json);
   if (*op == "can_migrate") return AboutOneVm<MigrationRequest>(json);
-  return Bad("'op' must be status, events, watch, domain, can_migrate or report");
+  if (*op == "clear") return Clear(json);
+  if (*op == "replay") return AboutOneVm<ReplayRequest>(json);
+  if (*op == "drain") return Drain(json);
+  if (*op == "audit") return Audit(json);
+  if (*op == "export") return Export(json);
+  if (*op == "import") return Import(json);
+  return Bad(
+      "'op' must be status, events, watch, domain, can_migrate, report, clear, replay, drain, "
+      "audit, export or import");
 }
 
 }  // namespace seaward::observe

@@ -1,6 +1,7 @@
 // One line of the control socket, understood. Pure; the peer is anybody who may open the socket.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -17,6 +18,9 @@ namespace seaward::observe {
 inline constexpr std::size_t kMaxRequestBytes = 4096;
 inline constexpr std::uint32_t kMaxEventsPerReply = 10000;
 inline constexpr std::uint32_t kDefaultEvents = 100;
+inline constexpr std::size_t kMaxReasonBytes = 1024;
+inline constexpr std::uint32_t kMaxDrainSeconds = 3600;
+inline constexpr std::uint32_t kDefaultDrainSeconds = 30;
 // One page row of the ledger holds no more (ledger_limits.h).
 inline constexpr std::uint64_t kMaxReportBytes = std::uint64_t{1} << 30;
 // Arm: guest physical addresses have at most 52 bits.
@@ -46,8 +50,32 @@ struct ReportRequest {
   protocol::Evidence evidence = protocol::Evidence::kLatent;
 };
 
+// An operator says that pages inside `range` are good memory.
+struct ClearRequest {
+  std::string vm;
+  ByteRange range = ByteRange::Granule({});
+  std::string reason;
+  std::string who;  // what they call themselves
+};
+struct ReplayRequest {
+  std::string vm;
+};
+struct DrainRequest {
+  bool end = false;  // go on
+  std::chrono::seconds wait{0};
+};
+struct AuditRequest {
+  std::uint32_t limit = kDefaultEvents;
+};
+struct ExportRequest {};
+// Lines follow the request (record_lines.h) until the client has said all.
+struct ImportRequest {
+  std::string who;
+};
+
 using ControlRequest = std::variant<StatusRequest, EventsRequest, WatchRequest, DomainRequest,
-                                    MigrationRequest, ReportRequest>;
+                                    MigrationRequest, ReportRequest, ClearRequest, ReplayRequest,
+                                    DrainRequest, AuditRequest, ExportRequest, ImportRequest>;
 
 // {"op":"report","vm":"g1","gpa":"0x4711000","length_bytes":4096,"evidence":"latent"}
 // kInvalid, with a text for the person, for anything else than CONTRACT.md describes.

@@ -192,6 +192,13 @@ Json VmJson(const VmSnapshot& vm) {
   return json;
 }
 
+Json RebuildJson(const std::optional<ledger::RebuildRow>& rebuild) {
+  if (!rebuild) return Json();
+  return {{"since_unix_us", UnixMicroseconds(rebuild->since)},
+          {"set_aside", rebuild->set_aside},
+          {"why", rebuild->why}};
+}
+
 }  // namespace
 
 std::string StatusLine(const StatusSnapshot& status) {
@@ -205,7 +212,9 @@ std::string StatusLine(const StatusSnapshot& status) {
                      {"losses", status.libvirt_losses},
                      {"ignored_domains", status.ignored_domains}};
   json["ledger"] = {{"writable", status.ledger_error.empty()},
-                    {"error", TextOrNull(status.ledger_error)}};
+                    {"error", TextOrNull(status.ledger_error)},
+                    {"rebuilt", RebuildJson(status.rebuild)}};
+  json["draining"] = status.draining;
   json["attach"] = {{"accepted", status.attaches},
                     {"refused", status.attaches_refused},
                     {"early", status.attaches_early}};
@@ -260,6 +269,69 @@ std::string DomainLine(const DomainReport& report) {
                               {"inside", part.inside},
                               {"xml", part.xml},
                               {"present", part.present}});
+  return Line(json);
+}
+
+std::string ClearLine(const ClearResult& cleared) {
+  Json json;
+  json["vm"] = cleared.vm.name;
+  json["vm_uuid"] = FormatUuid(cleared.vm.uuid);
+  json["pages"] = Json::array();
+  for (const ledger::PageRow& page : cleared.pages) json["pages"].push_back(PageJson(page));
+  return Line(json);
+}
+
+std::string ReplayLine(const ReplayResult& replay) {
+  Json json;
+  json["vm"] = replay.vm.name;
+  json["vm_uuid"] = FormatUuid(replay.vm.uuid);
+  json["pages"] = replay.pages;
+  json["sent"] = replay.sent;
+  return Line(json);
+}
+
+std::string DrainLine(const DrainResult& drain) {
+  Json json;
+  json["drained"] = drain.drained;
+  json["waited_ms"] = drain.waited.count();
+  json["unrecorded_events"] = drain.unrecorded_events;
+  json["waiting_writes"] = drain.waiting_writes;
+  json["unanswered_pages"] = drain.unanswered_pages;
+  json["silent_vms"] = drain.silent_vms;
+  json["resumes_in_s"] = drain.resumes_in.count();
+  return Line(json);
+}
+
+std::string AuditLine(const AuditSnapshot& audit) {
+  Json json;
+  json["audit"] = Json::array();
+  for (const ledger::AuditRow& row : audit.rows) {
+    Json entry;
+    entry["id"] = row.id;
+    entry["when_unix_us"] = UnixMicroseconds(row.when);
+    entry["action"] = ledger::ToString(row.action);
+    entry["uid"] = row.uid;
+    entry["pid"] = row.pid;
+    entry["who"] = TextOrNull(row.who);
+    entry["vm_uuid"] = IdOrNull(row.vm);
+    entry["gpa"] = row.range ? Json(FormatAddress(row.range->start().value)) : Json();
+    entry["length_bytes"] = row.range ? Json(row.range->length()) : Json();
+    entry["pages"] = row.pages;
+    entry["reason"] = TextOrNull(row.reason);
+    json["audit"].push_back(std::move(entry));
+  }
+  return Line(json);
+}
+
+std::string ImportLine(const ImportResult& import) {
+  Json json;
+  json["lines"] = import.lines;
+  json["added"] = import.added;
+  json["known"] = import.known;
+  json["refused"] = import.refused;
+  json["errors"] = Json::array();
+  for (const ImportError& error : import.errors)
+    json["errors"].push_back({{"line", error.line}, {"text", error.text}});
   return Line(json);
 }
 

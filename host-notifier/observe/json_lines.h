@@ -6,6 +6,7 @@
 
 #include "host-notifier/observe/domain_report.h"
 #include "host-notifier/observe/snapshot.h"
+#include "host-notifier/observe/upkeep.h"
 
 namespace seaward::observe {
 
@@ -14,6 +15,11 @@ std::string EventsLine(const EventsSnapshot& events);
 std::string ReportLine(const ReportResult& report);
 std::string DomainLine(const DomainReport& report);
 std::string MigrationLine(const MigrationReport& report);
+std::string ClearLine(const ClearResult& cleared);
+std::string ReplayLine(const ReplayResult& replay);
+std::string DrainLine(const DrainResult& drain);
+std::string AuditLine(const AuditSnapshot& audit);
+std::string ImportLine(const ImportResult& import);
 std::string ErrorLine(const Error& error);
 
 // Lines of `watch`.

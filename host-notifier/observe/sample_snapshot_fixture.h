@@ -3,6 +3,7 @@
 
 #include "host-notifier/observe/domain_report.h"
 #include "host-notifier/observe/snapshot.h"
+#include "host-notifier/observe/upkeep.h"
 
 namespace seaward::observe {
 
@@ -84,6 +85,9 @@ inline StatusSnapshot SampleStatus() {
   status.heal = "when_retired";
   status.libvirt_enabled = true;
   status.libvirt_error = "no libvirtd";
+  status.rebuild = {WallTime(std::chrono::microseconds(1700000000000001)),
+                    "/var/lib/seaward/ledger.db.corrupt-1700000000", "malformed"};
+  status.draining = true;
   status.vms = {live, ended};
   return status;
 }
@@ -91,6 +95,28 @@ inline StatusSnapshot SampleStatus() {
 inline ledger::AlarmRow SampleAlarm() {
   return {3, kSampleVm, ledger::AlarmKind::kUnattached, true,
           WallTime(std::chrono::microseconds(1700000000000001))};
+}
+
+inline ledger::AuditRow SampleAudit() {
+  return {.id = 4,
+          .when = WallTime(std::chrono::microseconds(1700000000000001)),
+          .action = ledger::OperatorAction::kClear,
+          .uid = 0,
+          .pid = 4711,
+          .who = "ann",
+          .vm = kSampleVm.uuid,
+          .range = ByteRange::Granule(GuestPhysAddr{0x48048000}),
+          .pages = 1,
+          .reason = "DIMM replaced"};
+}
+
+inline DrainResult SampleDrain() {
+  DrainResult drain;
+  drain.drained = true;
+  drain.waited = std::chrono::milliseconds(12);
+  drain.silent_vms = {"g2\x1b[2J"};
+  drain.resumes_in = std::chrono::seconds(600);
+  return drain;
 }
 
 inline DomainReport SampleDomainReport() {

@@ -82,7 +82,9 @@ struct StatusSnapshot {
   bool libvirt_enabled = false;
   bool libvirt_connected = false;
   std::string libvirt_error;
-  std::string ledger_error;  // empty: writable
+  std::string ledger_error;                   // empty: writable
+  std::optional<ledger::RebuildRow> rebuild;  // of the newest ledger that was corrupt
+  bool draining = false;
   std::uint64_t attaches = 0;
   std::uint64_t attaches_refused = 0;
   std::uint64_t attaches_early = 0;

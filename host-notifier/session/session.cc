@@ -86,6 +86,12 @@ void Session::Forget(std::span<const ByteRange> ranges) {
   CheckAllAnswered();
 }
 
+void Session::Replay() {
+  pages_.SendAllAgain();
+  Dispatch(Event::kDelivered);
+  if (Stands(phase_) && pages_.unanswered() > 0) resends_.Start(clock_.Now());
+}
+
 // What is no longer wanted must leave the guest's count, too.
 void Session::OweClear(const protocol::PageSet& before) {
   if (!Stands(phase_)) return;  // the next session starts from the digest

@@ -74,6 +74,9 @@ class Session {
   // These bytes are good again (healed). Entries that lie inside them completely are dropped.
   void Forget(std::span<const ByteRange> ranges);
 
+  // Everything that is wanted goes to the guest once more: an operator doubts what it has.
+  void Replay();
+
   // Does what is due; then NextDeadline() is later than now. nullopt: nothing until something
   // happens.
   void Tick();

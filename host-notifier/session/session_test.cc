@@ -233,5 +233,27 @@ TEST_F(SessionTest, AnswersAPingAndPassesStatsOn) {
   EXPECT_EQ(listener_.stats_heard[0].retired_bytes, 8192u);
 }
 
+TEST_F(SessionTest, ReplaySendsAnsweredPagesOnceMore) {
+  GoLive({Entry(1), Entry(2)});
+  session_.Replay();
+  Exchange();
+  EXPECT_THAT(IdsHeard(), ElementsAre(1, 2, 1, 2));
+  EXPECT_THAT(IdsJudged(), ElementsAre(1, 2)) << "no news";
+  EXPECT_EQ(session_.unanswered_entries(), 0u) << "the guest says again what it said";
+  EXPECT_EQ(session_.phase(), Phase::kLive);
+}
+
+TEST_F(SessionTest, ReplayWithoutASessionWaitsForTheNextOne) {
+  GoLive({Entry(1)});
+  session_.ChannelClosed();
+  session_.Replay();
+  EXPECT_EQ(session_.NextDeadline(), std::nullopt);
+  session_.ChannelOpened();
+  guest_.SayHello();
+  Exchange();
+  EXPECT_THAT(IdsHeard(), ElementsAre(1, 1));
+  EXPECT_EQ(session_.phase(), Phase::kLive);
+}
+
 }  // namespace
 }  // namespace seaward::session

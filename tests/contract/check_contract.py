@@ -16,7 +16,7 @@ import jsonschema
 SOURCE = pathlib.Path(sys.argv.pop(1))
 BINARY = pathlib.Path(sys.argv.pop(1))
 UNITS = {"_ms": "ms", "_s": "s", "_us": "us", "_ns": "ns", "_bytes": "bytes", "_mib": "MiB",
-         "_percent": "percent"}
+         "_percent": "percent", "_days": "days"}
 # Which program loads which shipped file.
 LOADERS = {"configs/notifier.yaml": "seaward-notifier", "configs/guest/agent.yaml": "seaward-agent"}
 
@@ -101,11 +101,13 @@ class ExitCodes(unittest.TestCase):
             with self.subTest(program):
                 self.assertEqual(run(program, "--no-such-option").returncode, 2)
         self.assertEqual(run("seawardctl", "report", "--vm", "g", "--gpa", "4711").returncode, 2)
+        self.assertEqual(run("seawardctl", "clear", "g", "--gpa", "0x1000").returncode, 2)
         self.assertEqual(run("seawardctl").returncode, 2)
 
     def test_no_notifier_ends_with_3(self):
         for command in ("status", "events", "watch", "domain check x", "domain xml x",
-                        "can-migrate x"):
+                        "can-migrate x", "replay x", "audit", "drain", "export",
+                        "clear x --gpa 0x1000 --reason y"):
             done = run("seawardctl", "--socket", "/nonexistent", *command.split())
             self.assertEqual(done.returncode, 3, command)
 
@@ -178,6 +180,9 @@ class Schemas(unittest.TestCase):
         alarm = schema("events")["properties"]["alarms"]["items"]["properties"]["alarm"]
         row = re.search(r"^\| `alarm` \| (.*) \|$", text, re.M)[1]
         self.assertEqual(re.findall(r"`(\w+)`", row), alarm["enum"])
+        action = schema("audit")["properties"]["audit"]["items"]["properties"]["action"]
+        row = re.search(r"^\| `action` \| (.*) \|$", text, re.M)[1]
+        self.assertEqual(re.findall(r"`(\w+)`", row), action["enum"])
         finding = schema("domain")["properties"]["findings"]["items"]
         for member in ("item", "state"):
             row = re.search(rf"^\| `{member}` of a finding \| (.*) \|$", text, re.M)[1]

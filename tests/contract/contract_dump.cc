@@ -6,6 +6,7 @@
 #include "guest-agent/config/agent_config.h"
 #include "host-notifier/config/notifier_config.h"
 #include "host-notifier/observe/json_lines.h"
+#include "host-notifier/observe/record_lines.h"
 #include "host-notifier/observe/sample_snapshot_fixture.h"
 #include "tests/lab/story/exit_row.h"
 
@@ -38,6 +39,28 @@ lab::ExitRow SampleExitRow() {
           .exits_observed = 1};
 }
 
+// One of every type of line.
+json SampleRecords() {
+  using Value = ledger::FieldValue;
+  json lines = {observe::RecordHeaderLine(), observe::RecordEndLine(6)};
+  for (const ledger::RecordKind kind : ledger::kAllRecordKinds) {
+    ledger::LedgerRecord full{kind, {}};
+    ledger::LedgerRecord bare{kind, {}};
+    for (const ledger::Field& field : ledger::FieldsOf(kind)) {
+      Value value = std::max<std::int64_t>(field.least, 4096);
+      if (field.most < 4096) value = field.least;
+      if (field.type == ledger::FieldType::kText) value = "text";
+      if (field.type == ledger::FieldType::kUuid) value = FormatUuid(observe::kSampleVm.uuid);
+      if (field.type == ledger::FieldType::kWord) value = std::string(field.words.back());
+      full.values.push_back(value);
+      bare.values.push_back(field.nullable ? Value() : value);
+    }
+    lines.push_back(observe::RecordLine(full));
+    lines.push_back(observe::RecordLine(bare));
+  }
+  return lines;
+}
+
 json Samples() {
   using namespace observe;
   const ledger::EventRow located{1, kSampleVm, kSampleVm.uuid, 7, SampleEvent()};
@@ -59,6 +82,12 @@ json Samples() {
           {"domain", {DomainLine(SampleDomainReport())}},
           {"exits",
            {json::array({lab::ToJson({.located_by = "gpa"}), ToJson(SampleExitRow())}).dump()}},
+          {"clear", {ClearLine({kSampleVm, {SamplePage()}})}},
+          {"replay", {ReplayLine({kSampleVm, 2, true})}},
+          {"drain", {DrainLine(SampleDrain()), DrainLine({})}},
+          {"audit", {AuditLine({{SampleAudit(), {}}}), AuditLine({})}},
+          {"import", {ImportLine({.lines = 3, .added = 1, .refused = 1, .errors = {{2, "odd"}}})}},
+          {"ledger-record", SampleRecords()},
           {"error", {ErrorLine({ErrorCode::kNotFound, ENOENT, "no VM"})}}};
 }
 
