@@ -26,12 +26,13 @@ chown -R nobody:nogroup $D
 // cgroups, which are nothing to the VMM; all that shuts the VMM in (user, namespace, seccomp) is as
 // by default.
 constexpr char kPrepareSystem[] = R"(
-add() { cp /etc/$1 /run/etc-$1; echo "$2" >> /run/etc-$1; mount --bind /run/etc-$1 /etc/$1; }
-add passwd 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin'
-add group 'libvirt-qemu:x:64055:'
-mkdir -p /run/libvirt /dev/hugepages
+set -e
+cp -a /etc /run/etc && mount --bind /run/etc /etc
+echo 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin' >> /etc/passwd
+echo 'libvirt-qemu:x:64055:' >> /etc/group
+for folder in /var/lib /var/cache /var/log; do mount -t tmpfs tmpfs $folder; mkdir $folder/libvirt; done
+mkdir -p /etc/libvirt /run/libvirt /dev/hugepages
 mount -t hugetlbfs hugetlbfs /dev/hugepages
-for folder in /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do mount -t tmpfs tmpfs $folder; done
 printf 'user = "libvirt-qemu"\ngroup = "libvirt-qemu"\nsecurity_driver = "none"\ncgroup_controllers = [ ]\nnamespaces = [ "mount" ]\nseccomp_sandbox = 1\nstdio_handler = "file"\n' > /etc/libvirt/qemu.conf
 printf 'auth_unix_ro = "none"\nauth_unix_rw = "none"\nlog_outputs = "3:file:/run/libvirtd.log"\n' > /etc/libvirt/libvirtd.conf
 )";
@@ -81,6 +82,12 @@ Status StartLibvirtd(EmulatedHost& host, LibvirtMode mode) {
                   daemon.socket, *pid),
       kServiceUp);
   if (!up) return Fail(up.error().code, "libvirtd does not come up: " + up.error().context);
+  // The socket is there before the drivers are; one that cannot start ends the daemon.
+  auto answers = host.Shell(fmt::format("virsh -q -c '{}' uri || {{ cat /run/libvirtd.out; cat "
+                                        "/run/libvirtd.log; exit 1; }}",
+                                        host.libvirt().uri),
+                            kServiceUp);
+  if (!answers) return Fail(answers.error().code, "libvirtd: " + answers.error().context);
   return {};
 }
 
