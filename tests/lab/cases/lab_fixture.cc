@@ -53,7 +53,7 @@ std::optional<Victim> LabFixture::ConsumeOnce(NestedGuest& guest) {
   auto consumed = ConsumePoison(*lab_, guest, *victim);
   EXPECT_TRUE(consumed) << consumed.error().Text();
   if (!consumed) return std::nullopt;
-  poisoned_.push_back(victim->page);
+  poisoned_.insert(victim->page);
   EXPECT_EQ(consumed->victim_signal, SIGBUS);
   EXPECT_TRUE(consumed->kernel_alive);
   EXPECT_GE(consumed->aborts, 1u);
@@ -91,7 +91,7 @@ ExitRow LabFixture::Consume(NestedGuest& guest, const std::string& kind, const A
 
 Status LabFixture::MakeBad(GuestPhysAddr page, HostPhysAddr backing, const PoisonKind& kind) {
   auto bad = lab_->poison().Poison(page, backing, kind);
-  if (bad) poisoned_.push_back(page);
+  if (bad) poisoned_.insert(page);
   return bad;
 }
 

@@ -5,6 +5,7 @@
 
 #include <list>
 #include <memory>
+#include <set>
 
 #include "tests/lab/story/exit_watch.h"
 #include "tests/lab/story/host_scenes.h"
@@ -62,7 +63,7 @@ class LabFixture : public ::testing::Test {
 
   static std::unique_ptr<Lab> lab_;
   std::list<std::unique_ptr<NestedGuest>> guests_;
-  std::list<GuestPhysAddr> poisoned_;
+  std::set<GuestPhysAddr> poisoned_;  // healing one heals it in all guests
   Victim victim_;
 };
 
