@@ -3,17 +3,10 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/mix.h"
+
 namespace seaward::protocol {
 namespace {
-
-// The finalizer of SplitMix64: a bijection in which every input bit reaches every output bit.
-std::uint64_t Mix(std::uint64_t x) {
-  x ^= x >> 30;
-  x *= 0xbf58476d1ce4e5b9;
-  x ^= x >> 27;
-  x *= 0x94d049bb133111eb;
-  return x ^ (x >> 31);
-}
 
 std::uint64_t DigestOf(std::uint64_t first, std::uint64_t last) {
   constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;

@@ -3,17 +3,10 @@
 #include <cstdint>
 #include <span>
 
+#include "base/mix.h"
+
 namespace seaward::ledger {
 namespace {
-
-// The finalizer of SplitMix64: every bit of the input moves every bit of the output.
-std::uint64_t Mix(std::uint64_t x) {
-  x ^= x >> 30;
-  x *= 0xbf58476d1ce4e5b9;
-  x ^= x >> 27;
-  x *= 0x94d049bb133111eb;
-  return x ^ (x >> 31);
-}
 
 class Mixer {
  public:

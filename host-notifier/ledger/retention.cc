@@ -25,6 +25,11 @@ Result<std::uint64_t> Retention::Excess(const char* count_sql) {
   return std::min<std::uint64_t>(excess, policy_.batch_rows);
 }
 
+Result<std::uint64_t> Retention::RowsDroppedBy(Query& drop) {
+  if (auto done = drop.Run(); !done) return Forward(done);
+  return static_cast<std::uint64_t>(db_.Changes());
+}
+
 Result<std::uint64_t> Retention::DropAudit() {
   const auto excess = Excess("SELECT count(*) FROM audit");
   if (!excess) return tl::unexpected<Error>(excess.error());
@@ -32,8 +37,7 @@ Result<std::uint64_t> Retention::DropAudit() {
              "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE wall_ns < ?1 LIMIT ?2) "
              "OR id IN (SELECT id FROM audit ORDER BY id LIMIT ?3)",
              Ns(policy_.audit_before), policy_.batch_rows, *excess);
-  if (auto done = drop.Run(); !done) return Forward(done);
-  return static_cast<std::uint64_t>(db_.Changes());
+  return RowsDroppedBy(drop);
 }
 
 // Which pages may go: by age, or as the oldest of too many.
@@ -57,8 +61,7 @@ Result<std::uint64_t> Retention::DropEndedPages() {
   if (!excess) return tl::unexpected<Error>(excess.error());
   Query drop(db_, "DELETE FROM page WHERE id IN (" SEAWARD_ENDED_PAGES ")",
              Ns(policy_.closed_before), policy_.batch_rows, *excess);
-  if (auto done = drop.Run(); !done) return Forward(done);
-  return static_cast<std::uint64_t>(db_.Changes());
+  return RowsDroppedBy(drop);
 }
 
 // What an error without a place says of a running VM stays true as long as it runs.
@@ -102,8 +105,7 @@ Result<std::uint64_t> Retention::DropIncarnations() {
              "WHERE ended_wall_ns < ?1 AND NOT EXISTS(SELECT 1 FROM page WHERE incarnation = i.id) "
              "AND NOT EXISTS(SELECT 1 FROM event WHERE incarnation = i.id) LIMIT ?2)",
              Ns(policy_.closed_before), policy_.batch_rows);
-  if (auto done = drop.Run(); !done) return Forward(done);
-  return static_cast<std::uint64_t>(db_.Changes());
+  return RowsDroppedBy(drop);
 }
 
 Result<std::uint64_t> Retention::DropVms() {
@@ -112,8 +114,7 @@ Result<std::uint64_t> Retention::DropVms() {
              "NOT EXISTS(SELECT 1 FROM incarnation WHERE vm = v.uuid) AND "
              "NOT EXISTS(SELECT 1 FROM alarm WHERE vm = v.uuid AND wall_ns >= ?1) LIMIT ?2)",
              Ns(policy_.events_before), policy_.batch_rows);
-  if (auto done = drop.Run(); !done) return Forward(done);
-  return static_cast<std::uint64_t>(db_.Changes());
+  return RowsDroppedBy(drop);
 }
 
 }  // namespace seaward::ledger

@@ -28,6 +28,7 @@ class Retention {
   Result<std::uint64_t> DropIncarnations();
   Result<std::uint64_t> DropVms();
   // Runs a DELETE ... RETURNING incarnation of events and keeps each VM's counts true.
+  Result<std::uint64_t> RowsDroppedBy(Query& drop);
   Result<std::uint64_t> CountDropped(Query& removed);
   Result<std::uint64_t> Excess(const char* count_sql);
 

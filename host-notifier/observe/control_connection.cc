@@ -52,67 +52,48 @@ void ControlConnection::Dispatch(const std::string& line) {
   std::visit([this](const auto& r) { Answer(r); }, *request);
 }
 
-void ControlConnection::Answer(const StatusRequest& request) {
-  handler_.GetStatus(request, [weak = weak_from_this()](const Result<StatusSnapshot>& status) {
+template <class T>
+std::function<void(Result<T>)> ControlConnection::FinishWith(std::string (*line)(const T&)) {
+  return [weak = weak_from_this(), line](const Result<T>& answer) {
     if (const auto self = weak.lock())
-      self->Finish(status ? StatusLine(*status) : ErrorLine(status.error()));
-  });
+      self->Finish(answer ? line(*answer) : ErrorLine(answer.error()));
+  };
+}
+
+void ControlConnection::Answer(const StatusRequest& request) {
+  handler_.GetStatus(request, FinishWith(StatusLine));
 }
 
 void ControlConnection::Answer(const EventsRequest& request) {
-  handler_.GetEvents(request, [weak = weak_from_this()](const Result<EventsSnapshot>& events) {
-    if (const auto self = weak.lock())
-      self->Finish(events ? EventsLine(*events) : ErrorLine(events.error()));
-  });
+  handler_.GetEvents(request, FinishWith(EventsLine));
 }
 
 void ControlConnection::Answer(const ReportRequest& request) {
-  handler_.Report(request, [weak = weak_from_this()](const Result<ReportResult>& result) {
-    if (const auto self = weak.lock())
-      self->Finish(result ? ReportLine(*result) : ErrorLine(result.error()));
-  });
+  handler_.Report(request, FinishWith(ReportLine));
 }
 
 void ControlConnection::Answer(const DomainRequest& request) {
-  handler_.ExamineDomain(request, [weak = weak_from_this()](const Result<DomainReport>& report) {
-    if (const auto self = weak.lock())
-      self->Finish(report ? DomainLine(*report) : ErrorLine(report.error()));
-  });
+  handler_.ExamineDomain(request, FinishWith(DomainLine));
 }
 
 void ControlConnection::Answer(const MigrationRequest& request) {
-  handler_.JudgeMigration(request, [weak = weak_from_this()](const Result<MigrationReport>& word) {
-    if (const auto self = weak.lock())
-      self->Finish(word ? MigrationLine(*word) : ErrorLine(word.error()));
-  });
+  handler_.JudgeMigration(request, FinishWith(MigrationLine));
 }
 
 void ControlConnection::Answer(const ClearRequest& request) {
-  handler_.Clear(request, PeerOf(), [weak = weak_from_this()](const Result<ClearResult>& result) {
-    if (const auto self = weak.lock())
-      self->Finish(result ? ClearLine(*result) : ErrorLine(result.error()));
-  });
+  handler_.Clear(request, PeerOf(), FinishWith(ClearLine));
 }
 
 void ControlConnection::Answer(const ReplayRequest& request) {
-  handler_.Replay(request, PeerOf(), [weak = weak_from_this()](const Result<ReplayResult>& result) {
-    if (const auto self = weak.lock())
-      self->Finish(result ? ReplayLine(*result) : ErrorLine(result.error()));
-  });
+  handler_.Replay(request, PeerOf(), FinishWith(ReplayLine));
 }
 
 void ControlConnection::Answer(const DrainRequest& request) {
-  handler_.Drain(request, PeerOf(), [weak = weak_from_this()](const Result<DrainResult>& result) {
-    if (const auto self = weak.lock())
-      self->Finish(result ? DrainLine(*result) : ErrorLine(result.error()));
-  });
+  handler_.Drain(request, PeerOf(), FinishWith(DrainLine));
 }
 
 void ControlConnection::Answer(const AuditRequest& request) {
-  handler_.GetAudit(request, [weak = weak_from_this()](const Result<AuditSnapshot>& audit) {
-    if (const auto self = weak.lock())
-      self->Finish(audit ? AuditLine(*audit) : ErrorLine(audit.error()));
-  });
+  handler_.GetAudit(request, FinishWith(AuditLine));
 }
 
 void ControlConnection::Answer(const WatchRequest& request) {

@@ -49,6 +49,9 @@ class ControlConnection final : public std::enable_shared_from_this<ControlConne
   void Answer(const AuditRequest& request);
   void Answer(const ExportRequest& request);
   void Answer(const ImportRequest& request);
+  // Writes the answer, or the error in its place, and ends; nothing when the client is gone.
+  template <class T>
+  std::function<void(Result<T>)> FinishWith(std::string (*line)(const T&));
   Peer PeerOf();
   // record_stream.cc
   void SendRecords();

@@ -57,13 +57,19 @@ Result<ControlRequest> AboutVm(const Json& json) {
   return ControlRequest(Request{std::move(*vm)});
 }
 
-template <class Request>
-Result<ControlRequest> AboutOneVm(const Json& json) {
-  if (auto known = OnlyKeys(json, {"op", "vm"}); !known) return Forward(known);
+Result<std::string> RequiredVm(const Json& json) {
   auto vm = OptionalVm(json);
   if (!vm) return Forward(vm);
   if (!*vm) return Bad("'vm' is missing");
-  return ControlRequest(Request{std::move(**vm)});
+  return std::move(**vm);
+}
+
+template <class Request>
+Result<ControlRequest> AboutOneVm(const Json& json) {
+  if (auto known = OnlyKeys(json, {"op", "vm"}); !known) return Forward(known);
+  auto vm = RequiredVm(json);
+  if (!vm) return Forward(vm);
+  return ControlRequest(Request{std::move(*vm)});
 }
 
 Result<ControlRequest> Events(const Json& json) {
@@ -95,16 +101,15 @@ Result<ByteRange> RangeOf(const Json& json) {
 Result<ControlRequest> Report(const Json& json) {
   if (auto known = OnlyKeys(json, {"op", "vm", "gpa", "length_bytes", "evidence"}); !known)
     return Forward(known);
-  auto vm = OptionalVm(json);
+  auto vm = RequiredVm(json);
   if (!vm) return Forward(vm);
-  if (!*vm) return Bad("'vm' is missing");
   const auto range = RangeOf(json);
   if (!range) return tl::unexpected<Error>(range.error());
   auto word = json.contains("evidence") ? Text(json, "evidence") : Result<std::string>("latent");
   if (!word) return Forward(word);
   auto evidence = protocol::ParseEvidence(*word);
   if (!evidence) return Forward(evidence);
-  return ControlRequest(ReportRequest{std::move(**vm), *range, *evidence});
+  return ControlRequest(ReportRequest{std::move(*vm), *range, *evidence});
 }
 
 Result<std::string> Who(const Json& json) {
@@ -117,9 +122,8 @@ Result<std::string> Who(const Json& json) {
 Result<ControlRequest> Clear(const Json& json) {
   if (auto known = OnlyKeys(json, {"op", "vm", "gpa", "length_bytes", "reason", "who"}); !known)
     return Forward(known);
-  auto vm = OptionalVm(json);
+  auto vm = RequiredVm(json);
   if (!vm) return Forward(vm);
-  if (!*vm) return Bad("'vm' is missing");
   const auto range = RangeOf(json);
   if (!range) return tl::unexpected<Error>(range.error());
   auto reason = Text(json, "reason");
@@ -128,7 +132,7 @@ Result<ControlRequest> Clear(const Json& json) {
     return Bad(fmt::format("'reason' must have 1 to {} bytes", kMaxReasonBytes));
   auto who = Who(json);
   if (!who) return Forward(who);
-  return ControlRequest(ClearRequest{std::move(**vm), *range, std::move(*reason), std::move(*who)});
+  return ControlRequest(ClearRequest{std::move(*vm), *range, std::move(*reason), std::move(*who)});
 }
 
 Result<ControlRequest> Drain(const Json& json) {

@@ -26,6 +26,14 @@ Json IdOrNull(const std::optional<Uuid>& id) {
   return id ? Json(FormatUuid(*id)) : Json();
 }
 
+// How every answer about one VM begins.
+Json About(const ledger::VmIdentity& vm) {
+  Json json;
+  json["vm"] = vm.name;
+  json["vm_uuid"] = FormatUuid(vm.uuid);
+  return json;
+}
+
 Json PageJson(const ledger::PageRow& page) {
   Json json;
   json["id"] = page.id;
@@ -233,9 +241,7 @@ std::string EventsLine(const EventsSnapshot& events) {
 }
 
 std::string ReportLine(const ReportResult& report) {
-  Json json;
-  json["vm"] = report.vm.name;
-  json["vm_uuid"] = FormatUuid(report.vm.uuid);
+  Json json = About(report.vm);
   json["page"] = report.entry.id;
   json["gpa"] = FormatAddress(report.entry.range.start().value);
   json["length_bytes"] = report.entry.range.length();
@@ -245,18 +251,14 @@ std::string ReportLine(const ReportResult& report) {
 }
 
 std::string MigrationLine(const MigrationReport& report) {
-  Json json;
-  json["vm"] = report.vm.name;
-  json["vm_uuid"] = FormatUuid(report.vm.uuid);
+  Json json = About(report.vm);
   json["running"] = report.running;
   json.update(MigrationJson(report.state));
   return Line(json);
 }
 
 std::string DomainLine(const DomainReport& report) {
-  Json json;
-  json["vm"] = report.vm.name;
-  json["vm_uuid"] = FormatUuid(report.vm.uuid);
+  Json json = About(report.vm);
   json["running"] = report.running;
   json["complete"] = report.complete();
   json["findings"] = Json::array();
@@ -273,18 +275,14 @@ std::string DomainLine(const DomainReport& report) {
 }
 
 std::string ClearLine(const ClearResult& cleared) {
-  Json json;
-  json["vm"] = cleared.vm.name;
-  json["vm_uuid"] = FormatUuid(cleared.vm.uuid);
+  Json json = About(cleared.vm);
   json["pages"] = Json::array();
   for (const ledger::PageRow& page : cleared.pages) json["pages"].push_back(PageJson(page));
   return Line(json);
 }
 
 std::string ReplayLine(const ReplayResult& replay) {
-  Json json;
-  json["vm"] = replay.vm.name;
-  json["vm_uuid"] = FormatUuid(replay.vm.uuid);
+  Json json = About(replay.vm);
   json["pages"] = replay.pages;
   json["sent"] = replay.sent;
   return Line(json);

@@ -4,11 +4,11 @@
 //                              host; KIND: poison_kind.h
 //   heal GPA                   accesses work again
 //   list                       the bad pages, and those lifted because the VMM has other backing
-//   now tables GPA BACKING         the guest's translation tables on the way to GPA, a process's
-//   page:
+//                              now
+//   tables GPA BACKING         the guest's translation tables on the way to a process's page GPA:
 //                              LEVEL:GPA:BACKING, last level first
-//   quit                       as end of input or SIGINT, SIGTERM, SIGHUP: put everything back,
-//   leave
+//   quit                       as end of input or SIGINT, SIGTERM, SIGHUP: leave, and put
+//                              everything back
 //
 // Each order is answered by one line, "ok ..." or "error ...", which ends with the method in use.
 // Exit status: 0 everything was put back; 1 it was not; 2 usage, a missing precondition, or a
