@@ -118,6 +118,29 @@ void RefuseMoreDocuments(YAML::Parser& parser, const Report& report) {
   if (parser.HandleNextDocument(ignored)) report({0, 0}, "holds more than one YAML document");
 }
 
+// What yaml-cpp would pass over or call by other names. False when something was reported.
+bool HasPlainBytes(std::string_view text, const Report& report) {
+  bool plain = true;
+  const auto refuse = [&](int line, std::size_t column, const char* what) {
+    report({line, static_cast<int>(column) + 1}, what);
+    plain = false;
+  };
+  int line = 0;
+  while (!text.empty()) {
+    ++line;
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view now = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (const auto nul = now.find('\0'); nul != std::string_view::npos)
+      refuse(line, nul, "a NUL byte; nothing behind it would be read");
+    const std::size_t first = now.find_first_not_of(" \t\r");
+    const std::size_t tab = now.find('\t');
+    if (first != std::string_view::npos && tab < first && now[first] != '#')
+      refuse(line, tab, "a tab indents this line; want spaces");
+  }
+  return plain;
+}
+
 }  // namespace
 
 Node ParseDocument(std::string_view text, const Report& report) {
@@ -126,6 +149,7 @@ Node ParseDocument(std::string_view text, const Report& report) {
     report({0, 0}, fmt::format("longer than {} bytes", kMaxFileBytes));
     return nothing;
   }
+  if (!HasPlainBytes(text, report)) return nothing;
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);

@@ -33,6 +33,30 @@ bool HasControlBytes(std::string_view text) {
       text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; });
 }
 
+// "10m" for a key that ends in _s -> "; did you mean 600?"; "" where that cannot be said exactly.
+std::string InUnitOf(std::string_view key, std::string_view text) {
+  using Units = std::vector<std::pair<std::string_view, std::uint64_t>>;
+  static const std::pair<std::string_view, Units> kFamilies[] = {
+      {"_ms", {{"ms", 1}, {"s", 1000}, {"sec", 1000}, {"m", 60'000}, {"min", 60'000}}},
+      {"_s",
+       {{"s", 1}, {"sec", 1}, {"m", 60}, {"min", 60}, {"h", 3600}, {"d", 86'400}, {"w", 604'800}}},
+      {"_mib", {{"MiB", 1}, {"M", 1}, {"GiB", 1024}, {"G", 1024}}},
+      {"_bytes", {{"B", 1}, {"KiB", 1024}, {"K", 1024}, {"MiB", 1 << 20}, {"M", 1 << 20}}},
+      {"_percent", {{"%", 1}}}};
+  std::uint64_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  unit.remove_prefix(std::min(unit.find_first_not_of(' '), unit.size()));
+  constexpr std::uint64_t kMost = 1'000'000'000;  // keeps the product exact
+  if (error != std::errc() || count > kMost) return "";
+  for (const auto& [suffix, units] : kFamilies) {
+    if (!key.ends_with(suffix)) continue;
+    for (const auto& [name, factor] : units)
+      if (unit == name) return fmt::format("; did you mean {}?", count * factor);
+  }
+  return "";
+}
+
 }  // namespace
 
 void Loading::Refuse(Position at, std::string text) {
@@ -153,8 +177,8 @@ Located<std::uint64_t> MapReader::Integer(std::string_view key,
   const char* end = text.value.data() + text.value.size();
   const auto [stop, error] = std::from_chars(text.value.data(), end, value);
   if (!node->plain || error == std::errc::invalid_argument || stop != end) {
-    Refuse(text.at,
-           fmt::format("'{}' must be a whole number, found '{}'", PathOf(key), text.value));
+    Refuse(text.at, fmt::format("'{}' must be a whole number, found '{}'{}", PathOf(key),
+                                text.value, InUnitOf(key, text.value)));
     return stand_in;
   }
   if (error == std::errc() && value >= range.min && value <= range.max) return {value, text.at};
@@ -164,28 +188,30 @@ Located<std::uint64_t> MapReader::Integer(std::string_view key,
 }
 
 Located<std::size_t> MapReader::Word(std::string_view key, const std::vector<std::string>& words,
-                                     std::size_t fallback) {
+                                     std::optional<std::size_t> fallback) {
   const Located<std::string> text =
-      Scalar(key, fmt::format("{}", fmt::join(words, "|")), words[fallback]);
+      Scalar(key, fmt::format("{}", fmt::join(words, "|")),
+             fallback ? std::optional(words[*fallback]) : std::nullopt);
   const auto found = std::ranges::find(words, text.value);
   if (found != words.end()) return {static_cast<std::size_t>(found - words.begin()), text.at};
-  Refuse(text.at,
-         fmt::format("'{}' must be one of {}, found '{}'{}", PathOf(key), fmt::join(words, ", "),
-                     text.value, SuggestionFor(text.value, words)));
-  return {fallback, text.at};
+  if (Has(key))  // otherwise it was called missing
+    Refuse(text.at,
+           fmt::format("'{}' must be one of {}, found '{}'{}", PathOf(key), fmt::join(words, ", "),
+                       text.value, SuggestionFor(text.value, words)));
+  return {fallback.value_or(0), text.at};
 }
 
-Located<std::vector<std::string>> MapReader::TextList(std::string_view key) {
+Located<std::vector<Located<std::string>>> MapReader::TextList(std::string_view key) {
   const Node* node = Ask(key, "list of text", "[]");
   if (node == nullptr || node->kind == Node::Kind::kNull) return {{}, at_};
-  Located<std::vector<std::string>> list{{}, node->at};
+  Located<std::vector<Located<std::string>>> list{{}, node->at};
   if (node->kind != Node::Kind::kList) {
     Refuse(node->at, fmt::format("'{}' must be a list, found {}", PathOf(key), Name(node->kind)));
     return list;
   }
   for (const Node& item : node->children) {
     if (item.kind == Node::Kind::kScalar && !HasControlBytes(item.text))
-      list.value.push_back(item.text);
+      list.value.push_back({item.text, item.at});
     else
       Refuse(item.at, fmt::format("an item of '{}' must be a printable single value", PathOf(key)));
   }

@@ -83,7 +83,7 @@ class MapReader {
   // Decimal.
   Located<std::uint64_t> Integer(std::string_view key, std::optional<std::uint64_t> fallback,
                                  Range<std::uint64_t> range);
-  Located<std::vector<std::string>> TextList(std::string_view key);
+  Located<std::vector<Located<std::string>>> TextList(std::string_view key);
 
   // An integer counting `Unit`s; the key's name ends in the unit (_ms, _s).
   template <class Unit>
@@ -100,11 +100,11 @@ class MapReader {
   template <class E>
   using Words = std::span<const std::pair<std::string_view, E>>;
   template <class E>
-  Located<E> Choice(std::string_view key, Words<E> words, E fallback) {
+  Located<E> Choice(std::string_view key, Words<E> words, std::optional<E> fallback) {
     std::vector<std::string> names;
-    std::size_t chosen = 0;
+    std::optional<std::size_t> chosen;
     for (const auto& [name, value] : words) {
-      if (value == fallback) chosen = names.size();
+      if (fallback && value == *fallback) chosen = names.size();
       names.emplace_back(name);
     }
     const Located<std::size_t> index = Word(key, names, chosen);
@@ -136,7 +136,7 @@ class MapReader {
   Located<std::string> Scalar(std::string_view key, std::string type,
                               std::optional<std::string> fallback);
   Located<std::size_t> Word(std::string_view key, const std::vector<std::string>& words,
-                            std::size_t fallback);
+                            std::optional<std::size_t> fallback);
 
   Loading& loading_;
   const Node* node_;

@@ -37,7 +37,7 @@ Sample ReadSample(MapReader& top) {
   s.note = top.Text("note", "none").value;
   s.loud = top.Flag("loud", false).value;
   s.mode = top.Choice<Mode>("mode", kModes, Mode::kAuto).value;
-  s.words = top.TextList("words").value;
+  for (const auto& word : top.TextList("words").value) s.words.push_back(word.value);
   {
     MapReader timing = top.Map("timing");
     s.delay = timing
@@ -145,6 +145,24 @@ TEST(MapReader, KeepsNumbersAndWordsStrict) {
     EXPECT_THAT(Errors(std::string("loud: ") + bad), ElementsAre(HasSubstr("true or false")))
         << bad;
   EXPECT_THAT(Errors("note: \"a\\x07b\"\n"), ElementsAre(HasSubstr("control characters")));
+}
+
+TEST(MapReader, SaysTheNumberThatAUnitWouldMean) {
+  EXPECT_THAT(Errors("timing: {retire_delay_ms: 2s}\n"),
+              ElementsAre("s.yaml:1:27: error: 'timing.retire_delay_ms' must be a whole number, "
+                          "found '2s'; did you mean 2000?"));
+  EXPECT_THAT(Errors("timing: {retire_delay_ms: 3 min}\n"),
+              ElementsAre(HasSubstr("did you mean 180000?")));
+  EXPECT_THAT(Errors("timing: {retire_delay_ms: 2 hours}\n"), ElementsAre(HasSubstr("'2 hours'")));
+  EXPECT_THAT(Errors("timing: {count: 2s}\n"), ElementsAre(testing::EndsWith("found '2s'")));
+}
+
+TEST(ParseDocument, NamesEveryTabThatIndentsAndEveryNulByte) {
+  EXPECT_THAT(Errors("timing:\n\tcount: 1\n \tmode: off\n\t# a comment\n\t\n"),
+              ElementsAre("s.yaml:2:1: error: a tab indents this line; want spaces",
+                          "s.yaml:3:2: error: a tab indents this line; want spaces"));
+  EXPECT_THAT(Errors(std::string("note: a\nmode: o\0ff\nbad: x\n", 26)),
+              ElementsAre("s.yaml:2:8: error: a NUL byte; nothing behind it would be read"));
 }
 
 TEST(MapReader, CountsTheErrorsItNoLongerPrints) {
