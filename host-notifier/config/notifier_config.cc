@@ -8,6 +8,8 @@
 #include <charconv>
 #include <limits>
 
+#include "host-notifier/config/policy_reader.h"
+
 namespace seaward::config {
 namespace {
 
@@ -154,6 +156,7 @@ NotifierConfig Read(MapReader& top) {
   config.session = ReadSession(top.Map("session"));
   config.metrics = ReadMetrics(top.Map("metrics"));
   config.retention = ReadRetention(top.Map("retention"));
+  config.policy = ReadPolicy(top.Map("policy"), config.host_retire != HostRetire::kOff);
   top.ForEach("static_vms", [&](MapReader& map) {
     config.static_vms.push_back(ReadStaticVm(map, config.static_vms));
   });

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/uuid.h"
 #include "base/yaml/map_reader.h"
+#include "host-notifier/policy/rule.h"
 
 namespace seaward::config {
 
@@ -89,6 +90,7 @@ struct NotifierConfig {
   SessionConfig session;
   MetricsConfig metrics;
   RetentionConfig retention;
+  policy::PolicyConfig policy;
 
   std::string LedgerPath() const { return state_dir + "/ledger.db"; }
 };

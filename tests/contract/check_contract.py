@@ -18,7 +18,9 @@ BINARY = pathlib.Path(sys.argv.pop(1))
 UNITS = {"_ms": "ms", "_s": "s", "_us": "us", "_ns": "ns", "_bytes": "bytes", "_mib": "MiB",
          "_percent": "percent", "_days": "days"}
 # Which program loads which shipped file.
-LOADERS = {"configs/notifier.yaml": "seaward-notifier", "configs/guest/agent.yaml": "seaward-agent"}
+LOADERS = {"configs/notifier.yaml": "seaward-notifier",
+           "configs/examples/policy.yaml": "seaward-notifier",
+           "configs/guest/agent.yaml": "seaward-agent"}
 
 
 def contract_tables():
