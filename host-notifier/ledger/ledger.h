@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "host-notifier/ledger/decision_table.h"
 #include "host-notifier/ledger/incarnation_table.h"
 #include "host-notifier/ledger/ledger_export.h"
 #include "host-notifier/ledger/ledger_import.h"
@@ -99,6 +100,9 @@ class Ledger {
 
   // Every row as it stands now, read beside the writes.
   Result<std::unique_ptr<LedgerExport>> BeginExport() const;
+
+  // Decisions of the policy. Valid as long as the ledger; `now` is of this moment.
+  DecisionTable Decisions() { return {db_, clock_.WallNow(), limits_}; }
 
   // Reading. Valid as long as the ledger.
   LedgerView View() { return LedgerView(db_, host_boot_); }

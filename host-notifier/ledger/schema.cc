@@ -149,7 +149,34 @@ CREATE TABLE rebuild(
 ) STRICT;
 )";
 
-constexpr Migration kMigrations[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
+// What the policy decided, and the outbox of what is to be done.
+constexpr Migration kVersion6 = R"(-- version 6
+CREATE TABLE decision(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  vm TEXT NOT NULL REFERENCES vm(uuid) ON DELETE CASCADE,
+  incarnation TEXT NOT NULL,
+  rule TEXT NOT NULL,
+  sink TEXT NOT NULL,
+  intervention TEXT NOT NULL,
+  state TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  counted INTEGER NOT NULL,
+  newest_fact_ns INTEGER NOT NULL,
+  decided_wall_ns INTEGER NOT NULL,
+  changed_wall_ns INTEGER NOT NULL,
+  expires_wall_ns INTEGER NOT NULL,
+  next_wall_ns INTEGER NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  result TEXT NOT NULL DEFAULT '',
+  kept_xml TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX decision_of_vm ON decision(vm, id);
+CREATE INDEX decision_of_time ON decision(decided_wall_ns);
+CREATE INDEX open_decision ON decision(state)
+  WHERE state IN ('pending', 'under_way', 'restarting');
+)";
+
+constexpr Migration kMigrations[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5, kVersion6};
 
 Result<std::int64_t> AskNumber(Database& database, const std::string& sql) {
   auto text = database.Ask(sql);
