@@ -22,6 +22,8 @@ struct DomainDescription {
   // Guest and QEMU can speak APEI GHES (ACPI and <ras state='on'/>): QEMU then replaces a page
   // that the host retired at the guest's next reset instead of dying of it.
   bool has_ghes = false;
+  // What it says of its own policy (domain_policy.h); not of its XML alone.
+  std::optional<std::string> policy{};
 };
 
 // libvirt's own record of a running domain, beside what its XML says.

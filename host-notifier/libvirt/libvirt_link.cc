@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "host-notifier/libvirt/domain_policy.h"
 #include "host-notifier/libvirt/owned_domain.h"
 #include "host-notifier/libvirt/stream_pump.h"
 
@@ -42,6 +43,19 @@ DomainEnd EndOf(int detail) {
       return DomainEnd::kFailed;
   }
   return DomainEnd::kUnknown;  // of a newer libvirt
+}
+
+// nullopt: it says nothing of it.
+std::optional<std::string> PolicyOf(virDomainPtr domain) {
+  char* element = virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, kPolicyNamespace,
+                                       VIR_DOMAIN_AFFECT_CURRENT);
+  if (element == nullptr) {
+    virResetLastError();
+    return std::nullopt;
+  }
+  auto text = PolicyTextOf(element);
+  std::free(element);
+  return text;
 }
 
 }  // namespace
@@ -138,10 +152,16 @@ Status LibvirtLink::Subscribe() {
                                                                 const char*, void* opaque) {
     static_cast<LibvirtLink*>(opaque)->DescribeLater(domain);
   };
+  const virConnectDomainEventMetadataChangeCallback on_metadata =
+      [](virConnectPtr, virDomainPtr domain, int, const char* uri, void* opaque) {
+        if (uri != nullptr && std::string_view(uri) == kPolicyNamespace)
+          static_cast<LibvirtLink*>(opaque)->DescribeLater(domain);
+      };
   const std::pair<int, virConnectDomainEventGenericCallback> wanted[] = {
       {VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle)},
       {VIR_DOMAIN_EVENT_ID_REBOOT, on_reboot},
       {VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, VIR_DOMAIN_EVENT_CALLBACK(on_device)},
+      {VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(on_metadata)},
   };
   for (const auto& [id, callback] : wanted) {
     const int subscription =
@@ -198,6 +218,7 @@ void LibvirtLink::Describe(virDomainPtr domain) {
   auto description = ParseDomainXml(xml, options_.channel_name);
   std::free(xml);
   if (!description) return;  // libvirt's own XML; nothing to say about a domain without a name
+  description->policy = PolicyOf(domain);
   running_.insert_or_assign(description->uuid, *description);
   listener_.Call([d = std::move(*description)](DomainListener& l) { l.DomainSeen(d); });
 }

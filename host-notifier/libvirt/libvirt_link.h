@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "host-notifier/libvirt/domain_mark.h"
+#include "host-notifier/libvirt/domain_orders.h"
 #include "host-notifier/libvirt/domain_watch.h"
 #include "host-notifier/libvirt/event_thread.h"
 #include "host-notifier/loop/loop_poster.h"
@@ -33,6 +34,10 @@ class LibvirtLink {
   Result<DomainXml> FetchXml(const std::string& name_or_uuid);
   // Into the metadata of the running domain; gone with it.
   Status WriteMark(const Uuid& domain, const DomainMark& mark);
+  Result<DomainState> Look(const Uuid& domain);
+  Status Give(const Uuid& domain, DomainOrder order);
+  // A stopped one; with `xml`, one that is made anew of it. An image of its memory is thrown away.
+  Status StartDomain(const Uuid& domain, const std::string& xml);
 
  private:
   void Connect();

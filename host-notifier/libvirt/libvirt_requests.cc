@@ -53,4 +53,66 @@ Status LibvirtLink::WriteMark(const Uuid& domain, const DomainMark& mark) {
   return {};
 }
 
+// One that libvirt does not know does not run: a transient domain that was stopped is gone.
+Result<DomainState> LibvirtLink::Look(const Uuid& domain) {
+  if (connection_ == nullptr) return tl::unexpected<Error>(OutOfReach());
+  DomainState state;
+  const OwnedDomain found = LookUpDomain(connection_, domain);
+  if (!found) {
+    Error error = LastError("domain " + FormatUuid(domain));
+    if (error.code == ErrorCode::kNotFound) return state;
+    return tl::unexpected<Error>(std::move(error));
+  }
+  int now = VIR_DOMAIN_NOSTATE;
+  int reason = 0;
+  if (virDomainGetState(found.get(), &now, &reason, 0) < 0)
+    return tl::unexpected<Error>(LastError("state"));
+  state.running = virDomainIsActive(found.get()) == 1;
+  state.paused = now == VIR_DOMAIN_PAUSED;
+  state.persistent = virDomainIsPersistent(found.get()) == 1;
+  if (!state.running || state.persistent) return state;
+  // As it would be defined: without what libvirt chose for this run only.
+  const std::unique_ptr<char, decltype(&std::free)> xml(
+      virDomainGetXMLDesc(found.get(), VIR_DOMAIN_XML_SECURE | VIR_DOMAIN_XML_INACTIVE),
+      &std::free);
+  if (!xml) return tl::unexpected<Error>(LastError("XML"));
+  state.xml = xml.get();
+  return state;
+}
+
+Status LibvirtLink::Give(const Uuid& domain, DomainOrder order) {
+  if (connection_ == nullptr) return tl::unexpected<Error>(OutOfReach());
+  const OwnedDomain found = LookUpDomain(connection_, domain);
+  if (!found) return tl::unexpected<Error>(LastError("domain " + FormatUuid(domain)));
+  switch (order) {
+    case DomainOrder::kPause:
+      if (virDomainSuspend(found.get()) < 0) return tl::unexpected<Error>(LastError("pause"));
+      return {};
+    case DomainOrder::kReset:
+      if (virDomainReset(found.get(), 0) < 0) return tl::unexpected<Error>(LastError("reset"));
+      return {};
+    case DomainOrder::kStop:
+      if (virDomainDestroy(found.get()) < 0) return tl::unexpected<Error>(LastError("stop"));
+      return {};
+  }
+  return Fail(ErrorCode::kInvalid, "no such order");
+}
+
+Status LibvirtLink::StartDomain(const Uuid& domain, const std::string& xml) {
+  if (connection_ == nullptr) return tl::unexpected<Error>(OutOfReach());
+  const OwnedDomain found = LookUpDomain(connection_, domain);
+  if (found) {
+    // A saved image would bring the old memory's contents back, bad pages and all.
+    if (virDomainCreateWithFlags(found.get(), VIR_DOMAIN_START_FORCE_BOOT) < 0)
+      return tl::unexpected<Error>(LastError("start"));
+    return {};
+  }
+  Error unknown = LastError("domain " + FormatUuid(domain));
+  if (xml.empty() || unknown.code != ErrorCode::kNotFound)
+    return tl::unexpected<Error>(std::move(unknown));
+  const OwnedDomain made(virDomainCreateXML(connection_, xml.c_str(), 0));
+  if (!made) return tl::unexpected<Error>(LastError("start"));
+  return {};
+}
+
 }  // namespace seaward

@@ -106,4 +106,20 @@ void LibvirtSource::WriteMark(const Uuid& domain, const DomainMark& mark,
               std::move(done));
 }
 
+void LibvirtSource::Look(const Uuid& domain, std::function<void(Result<DomainState>)> done) {
+  Ask<Result<DomainState>>([domain](LibvirtLink& link) { return link.Look(domain); },
+                           std::move(done));
+}
+
+void LibvirtSource::Give(const Uuid& domain, DomainOrder order, std::function<void(Status)> done) {
+  Ask<Status>([domain, order](LibvirtLink& link) { return link.Give(domain, order); },
+              std::move(done));
+}
+
+void LibvirtSource::StartDomain(const Uuid& domain, const std::string& xml,
+                                std::function<void(Status)> done) {
+  Ask<Status>([domain, xml](LibvirtLink& link) { return link.StartDomain(domain, xml); },
+              std::move(done));
+}
+
 }  // namespace seaward

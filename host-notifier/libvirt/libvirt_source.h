@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "host-notifier/channel/byte_channel.h"
 #include "host-notifier/libvirt/domain_mark.h"
+#include "host-notifier/libvirt/domain_orders.h"
 #include "host-notifier/libvirt/domain_watch.h"
 
 namespace seaward {
@@ -36,6 +37,12 @@ class LibvirtSource {
   void FetchXml(const std::string& name_or_uuid, std::function<void(Result<DomainXml>)> done);
   // Into the running domain's metadata. `done` as above.
   void WriteMark(const Uuid& domain, const DomainMark& mark, std::function<void(Status)> done);
+
+  // What a domain is now; one that libvirt does not know does not run. `done` as above.
+  void Look(const Uuid& domain, std::function<void(Result<DomainState>)> done);
+  void Give(const Uuid& domain, DomainOrder order, std::function<void(Status)> done);
+  // A stopped domain, from scratch; `xml` when it was transient. `done` as above.
+  void StartDomain(const Uuid& domain, const std::string& xml, std::function<void(Status)> done);
 
   // False when libvirt is stuck for longer than `patience`: its thread is left behind then.
   bool Stop(std::chrono::milliseconds patience);
