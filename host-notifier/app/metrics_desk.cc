@@ -16,6 +16,8 @@ void MetricsDesk::Answer(std::function<void(Result<std::string>)> done) {
         snapshot.status = LiveStatus(notifier_);
         snapshot.pages = std::move(*pages);
         snapshot.waiting_writes = notifier_.ledger().waiting();
+        snapshot.actions = notifier_.actions().counts();
+        snapshot.open_actions = notifier_.actions().open();
         snapshot.now = clock_.WallNow();
         done(metrics::MetricsText(snapshot, notifier_.measurements()));
       });

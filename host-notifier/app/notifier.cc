@@ -1,5 +1,8 @@
 #include "host-notifier/app/notifier.h"
 
+#include <limits.h>
+#include <unistd.h>
+
 #include <utility>
 
 #include "host-notifier/app/metrics_desk.h"
@@ -83,6 +86,7 @@ Notifier::~Notifier() {
 
 Status Notifier::Start() {
   if (auto opened = OpenAttachSocket(); !opened) return opened;
+  OpenPolicy();
   desk_ = std::make_unique<OperatorDesk>(*this, clock_);
   auto control = observe::ControlServer::Open(loop_, config_.control_socket, *desk_);
   if (!control) return Forward(control);
@@ -90,6 +94,7 @@ Status Notifier::Start() {
   if (auto opened = OpenMetrics(); !opened) return opened;
   EndDeadIncarnations();
   keeper_.Start();
+  actions_->Resume();
   for (const config::StaticVm& vm : config_.static_vms)
     VmOfConfig(vm)->Seen(vm.channel, vm.has_ghes);
   if (!config_.libvirt.enabled) return {};
@@ -105,6 +110,8 @@ bool Notifier::Stop() {
   metrics_.reset();
   attach_watch_.reset();
   attach_listener_.reset();
+  policy_.reset();
+  actions_.reset();
   vms_.clear();
   const bool libvirt_stopped = libvirt_ == nullptr || libvirt_->Stop(kLibvirtPatience);
   ledger_.Stop();
@@ -121,6 +128,20 @@ Status Notifier::OpenMetrics() {
   metrics_ = std::move(*server);
   log_.Info("metrics_served", {{"address", metrics_->endpoint()}});
   return {};
+}
+
+void Notifier::OpenPolicy() {
+  char host[HOST_NAME_MAX + 1] = {};
+  ::gethostname(host, HOST_NAME_MAX);
+  actions_ = std::make_shared<ActionDesk>(
+      ActionDesk::Parts{loop_, clock_, ledger_, log_, config_.policy, hands_, host});
+  const auto find = [this](const Uuid& uuid) -> std::optional<PolicyDesk::LiveVm> {
+    const auto vm = vms_.find(uuid);
+    if (vm == vms_.end()) return std::nullopt;
+    return PolicyDesk::LiveVm{vm->second->identity(), vm->second->incarnation()};
+  };
+  policy_ = std::make_shared<PolicyDesk>(
+      PolicyDesk::Parts{loop_, clock_, ledger_, log_, config_, find, *actions_});
 }
 
 std::shared_ptr<Vm> Notifier::FindVm(const std::string& name_or_uuid) const {
@@ -163,6 +184,7 @@ void Notifier::DomainSeen(const DomainDescription& domain) {
   }
   ignored_.erase(domain.uuid);
   VmOfDomain(domain)->Seen(domain.channel_socket, domain.has_ghes);
+  if (policy_ != nullptr) policy_->UseDomainPolicy({domain.uuid, domain.name}, domain.policy);
 }
 
 // Not yet the end: with on_poweroff=restart, or a reboot through libvirt, QEMU goes on with the
@@ -181,6 +203,7 @@ void Notifier::DomainGone(const Uuid& domain, DomainEnd end) {
   it->second->Ended(ToString(end));
   // Its last exits may still be on their way: it is then forgotten with the next one.
   std::erase_if(vms_, [](const auto& entry) { return entry.second->forgettable(); });
+  if (policy_ != nullptr) policy_->ForgetTheGone();
 }
 
 void Notifier::DomainRebooted(const Uuid& domain) {
@@ -202,14 +225,24 @@ void Notifier::LibvirtReachable(bool reachable, const std::string& why) {
 
 void Notifier::EventRecorded(const ledger::VmIdentity& vm, const PoisonEvent& event) {
   if (control_ != nullptr) control_->EventRecorded(vm, event);
+  if (policy_ != nullptr) policy_->Recheck(vm.uuid);
 }
 
 void Notifier::PageChanged(const ledger::PageRow& page) {
   if (control_ != nullptr) control_->PageChanged(page);
+  if (policy_ != nullptr) policy_->Recheck(page.vm.uuid);
 }
 
 void Notifier::AlarmChanged(const ledger::AlarmRow& alarm) {
   if (control_ != nullptr) control_->AlarmChanged(alarm);
+}
+
+void Notifier::ExitsLost(const ledger::VmIdentity& vm, std::uint64_t lost) {
+  if (policy_ != nullptr) policy_->ExitsLost(vm.uuid, lost);
+}
+
+void Notifier::MemoryKnown(const ledger::VmIdentity& vm) {
+  if (policy_ != nullptr) policy_->Recheck(vm.uuid);
 }
 
 // Only domains of libvirt's ask for it, and they come from there.

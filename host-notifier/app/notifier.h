@@ -15,6 +15,8 @@
 #include "host-notifier/app/drain.h"
 #include "host-notifier/app/ledger_keeper.h"
 #include "host-notifier/app/limited_sink.h"
+#include "host-notifier/app/notifier_hands.h"
+#include "host-notifier/app/policy_desk.h"
 #include "host-notifier/app/vm.h"
 #include "host-notifier/libvirt/libvirt_source.h"
 #include "host-notifier/libvirt/status_directory.h"
@@ -61,6 +63,10 @@ class Notifier final : private DomainListener, private RecordObserver, private D
   bool draining() const { return drain_.resting(); }
   // Rows came into the ledger from outside: what is live follows them.
   void LedgerImported();
+  HostRetirer& retirer() { return retirer_; }
+  // Both are there from Start to Stop.
+  PolicyDesk& policy() { return *policy_; }
+  const ActionDesk& actions() const { return *actions_; }
   boost::asio::io_context& loop() { return loop_; }
   // Null: the configuration says that there is none.
   LibvirtSource* libvirt() { return libvirt_.get(); }
@@ -78,12 +84,15 @@ class Notifier final : private DomainListener, private RecordObserver, private D
   void EventRecorded(const ledger::VmIdentity& vm, const PoisonEvent& event) override;
   void PageChanged(const ledger::PageRow& page) override;
   void AlarmChanged(const ledger::AlarmRow& alarm) override;
+  void ExitsLost(const ledger::VmIdentity& vm, std::uint64_t lost) override;
+  void MemoryKnown(const ledger::VmIdentity& vm) override;
   // DomainMarker
   void WriteMark(const Uuid& domain, const DomainMark& mark,
                  std::function<void(Status)> done) override;
 
   void LedgerHealthChanged(const std::optional<Error>& failing);
   void EndDeadIncarnations();
+  void OpenPolicy();
   Status OpenAttachSocket();
   Status OpenMetrics();
   void AcceptAttachments();
@@ -106,6 +115,9 @@ class Notifier final : private DomainListener, private RecordObserver, private D
   HostRetirer retirer_;
   VmContext context_;
   std::unique_ptr<LibvirtSource> libvirt_;
+  NotifierHands hands_{*this};
+  std::shared_ptr<ActionDesk> actions_;
+  std::shared_ptr<PolicyDesk> policy_;
   std::optional<ring::AttachListener> attach_listener_;
   std::unique_ptr<FdWatch> attach_watch_;
   std::unique_ptr<observe::ControlHandler> desk_;

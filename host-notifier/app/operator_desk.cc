@@ -128,6 +128,14 @@ void OperatorDesk::JudgeMigration(const observe::MigrationRequest& request,
   });
 }
 
+void OperatorDesk::Explain(const observe::ExplainRequest& request,
+                           std::function<void(Result<observe::PolicyReport>)> done) {
+  FindVm(request.vm, [this, done = std::move(done)](Result<ledger::VmIdentity> vm) {
+    if (!vm) return done(Forward(vm));
+    notifier_.policy().Explain(*vm, done);
+  });
+}
+
 void OperatorDesk::Report(const observe::ReportRequest& request,
                           std::function<void(Result<observe::ReportResult>)> done) {
   const auto vm = notifier_.FindVm(request.vm);

@@ -24,6 +24,8 @@ class OperatorDesk final : public observe::ControlHandler {
               std::function<void(Result<observe::ReportResult>)> done) override;
   void JudgeMigration(const observe::MigrationRequest& request,
                       std::function<void(Result<observe::MigrationReport>)> done) override;
+  void Explain(const observe::ExplainRequest& request,
+               std::function<void(Result<observe::PolicyReport>)> done) override;
   void ExamineDomain(const observe::DomainRequest& request,
                      std::function<void(Result<observe::DomainReport>)> done) override {
     domains_.Examine(request.vm, std::move(done));

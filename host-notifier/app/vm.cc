@@ -161,6 +161,7 @@ void Vm::IncarnationKnown(const ProcessIdentity& process, const Result<Known>& k
   ResumeRings();
   migration_->Begin(*incarnation_);
   healer_->CatchUp(*incarnation_);
+  context_.observer.MemoryKnown(identity_);
   if (rings_.empty()) return ExpectAttach();
   alarms_.Lower(ledger::AlarmKind::kUnattached);
 }

@@ -17,13 +17,17 @@
 
 namespace seaward {
 
-// Follows what becomes durable, for `seawardctl watch`.
+// Follows what becomes durable, for `seawardctl watch` and the policy.
 class RecordObserver {
  public:
   virtual ~RecordObserver() = default;
   virtual void EventRecorded(const ledger::VmIdentity& vm, const PoisonEvent& event) = 0;
   virtual void PageChanged(const ledger::PageRow& page) = 0;
   virtual void AlarmChanged(const ledger::AlarmRow& alarm) = 0;
+  // Not on record: known to the attached ring alone.
+  virtual void ExitsLost(const ledger::VmIdentity& vm, std::uint64_t lost) = 0;
+  // The VM's incarnation is known from here on.
+  virtual void MemoryKnown(const ledger::VmIdentity& vm) = 0;
 };
 
 struct VmContext {

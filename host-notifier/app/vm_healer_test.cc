@@ -51,6 +51,8 @@ class Nobody final : public RecordObserver, public DomainMarker {
   void EventRecorded(const ledger::VmIdentity&, const PoisonEvent&) override {}
   void PageChanged(const PageRow&) override {}
   void AlarmChanged(const ledger::AlarmRow&) override {}
+  void ExitsLost(const ledger::VmIdentity&, std::uint64_t) override {}
+  void MemoryKnown(const ledger::VmIdentity&) override {}
   void WriteMark(const Uuid&, const DomainMark&, std::function<void(Status)>) override {}
 };
 

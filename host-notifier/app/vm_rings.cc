@@ -62,6 +62,7 @@ void Vm::RingLost(AttachedRing& from, std::uint64_t lost) {
                             {"lost", std::to_string(lost)},
                             {"effect", "bad pages may be unknown"}});
   migration_->Recheck();
+  context_.observer.ExitsLost(identity_, lost);
 }
 
 void Vm::RingEnded(AttachedRing& from) {

@@ -51,6 +51,7 @@ std::string TextOf(const std::string& op, const json& reply) {
   if (op == "events") return EventsText(reply);
   if (op == "report") return ReportText(reply);
   if (op == "can-migrate") return MigrationText(reply);
+  if (op == "explain") return ExplainText(reply);
   if (op == "domain check") return DomainCheckText(reply);
   if (op == "domain xml") return DomainXmlText(reply);
   if (op == "clear") return ClearText(reply);

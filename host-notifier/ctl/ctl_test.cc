@@ -90,6 +90,11 @@ class CannedNotifier final : public observe::ControlHandler {
         observe::kSampleVm, true,
         whole_ ? observe::MigrationState{} : observe::SampleStatus().vms[0].migration});
   }
+  void Explain(const observe::ExplainRequest& request,
+               std::function<void(Result<observe::PolicyReport>)> done) override {
+    if (request.vm != "g1") return done(Unknown());
+    done(observe::SamplePolicyReport());
+  }
   void ExamineDomain(const observe::DomainRequest& request,
                      std::function<void(Result<observe::DomainReport>)> done) override {
     if (request.vm == "away") return done(Fail(ErrorCode::kClosed, "libvirtd is out of reach"));
@@ -244,6 +249,20 @@ TEST_F(Ctl, DomainCheckFailsAsLongAsSomethingIsLacking) {
   command_.vm = "away";
   EXPECT_EQ(Run("domain check"), kExitFailed);
   EXPECT_THAT(err_, HasSubstr("out of reach"));
+}
+
+TEST_F(Ctl, ExplainShowsWhatCountsAndWhatWasDecided) {
+  command_.vm = "g1";
+  EXPECT_EQ(Run("explain"), kExitOk) << err_;
+  EXPECT_THAT(out_, HasSubstr("unknown key 'ruels'"));
+  EXPECT_THAT(out_, testing::ContainsRegex("many +pages +9 +8 +3600 +notify ops +duplicate"));
+  EXPECT_THAT(out_, testing::ContainsRegex("late +unretired_pages +0 +1 +60 +cold_restart"));
+  EXPECT_THAT(out_, testing::ContainsRegex("notify ops +done +2 +8 pages within .*HTTP 200"));
+  command_.as_json = true;
+  EXPECT_EQ(Run("explain"), kExitOk);
+  EXPECT_EQ(json::parse(out_)["decisions"][1]["state"], "limited");
+  command_.vm = "nobody";
+  EXPECT_EQ(Run("explain"), kExitUnknownVm);
 }
 
 TEST_F(Ctl, CanMigrateAnswersByItsExitCodeAndSaysWhy) {

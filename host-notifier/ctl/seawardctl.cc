@@ -37,6 +37,9 @@ void Declare(CLI::App& app, Command& command) {
   AddCommand(app, "can-migrate", "Say whether a VM may be migrated, saved or dumped", command)
       ->add_option("vm", command.vm, kVmHelp)
       ->required();
+  AddCommand(app, "explain", "Say what the policy makes of a VM, and why", command)
+      ->add_option("vm", command.vm, kVmHelp)
+      ->required();
   CLI::App* report = AddCommand(app, "report", "Tell the notifier of bad memory", command);
   report->add_option("--vm", command.vm, kVmHelp)->required();
   report->add_option("--gpa", command.gpa, "Guest physical address, 0x...")->required();

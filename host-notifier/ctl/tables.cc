@@ -53,6 +53,12 @@ std::string Heal(const json& page) {
   return At(page, "heal_reason").is_null() ? state : state + ": " + Cell(page, "heal_reason");
 }
 
+// "notify ops", "reset".
+std::string ActionCell(const json& object) {
+  const std::string action = Cell(object, "action");
+  return At(object, "sink").is_null() ? action : action + " " + Cell(object, "sink");
+}
+
 std::string Table(const std::vector<Row>& rows) {
   std::vector<std::size_t> widths(rows.front().size());
   for (const Row& row : rows)
@@ -236,6 +242,36 @@ std::string ImportText(const std::string& file, const json& result) {
   return text + fmt::format("{} lines: {} added, {} known already, {} refused\n",
                             Cell(result, "lines"), Cell(result, "added"), Cell(result, "known"),
                             Cell(result, "refused"));
+}
+
+std::string ExplainText(const json& report) {
+  std::string text =
+      fmt::format("{}: {}{}\n", Cell(report, "vm"),
+                  Cell(report, "running") == "yes" ? "running" : "not running",
+                  Cell(report, "dry_run") == "yes" ? "; dry run: nothing is done" : "");
+  for (const json& wrong : At(report, "own_policy_errors"))
+    text += fmt::format("its own policy is not followed: {}\n",
+                        Printable(wrong.is_string() ? wrong.get<std::string>() : ""));
+  std::vector<Row> rules{{"RULE", "WHEN", "COUNTED", "WANTS", "WITHIN_S", "ACTION", "NOW"}};
+  for (const json& rule : At(report, "rules")) {
+    const std::string time = Cell(rule, Cell(rule, "for_s") == "-" ? "within_s" : "for_s");
+    const Row counted{Cell(rule, "rule"), Cell(rule, "when"), Cell(rule, "counted"),
+                      Cell(rule, "at_least"), time};
+    for (const json& action : At(rule, "actions")) {
+      Row row = counted;
+      row.push_back(ActionCell(action));
+      row.push_back(Cell(action, "judgement"));
+      rules.push_back(std::move(row));
+    }
+  }
+  text += rules.size() == 1 ? "no rule counts anything now\n" : Table(rules);
+  std::vector<Row> decisions{
+      {"ID", "DECIDED", "RULE", "ACTION", "STATE", "TRIES", "REASON", "RESULT"}};
+  for (const json& row : At(report, "decisions"))
+    decisions.push_back({Cell(row, "id"), Time(row, "decided_unix_us"), Cell(row, "rule"),
+                         ActionCell(row), Cell(row, "state"), Cell(row, "attempts"),
+                         Cell(row, "reason"), Cell(row, "result")});
+  return text + (decisions.size() == 1 ? "nothing was decided yet\n" : '\n' + Table(decisions));
 }
 
 std::string DomainCheckText(const json& report) {

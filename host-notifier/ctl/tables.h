@@ -17,6 +17,8 @@ std::string DrainText(const nlohmann::json& drain);
 std::string AuditText(const nlohmann::json& audit);
 // One line per error, as FILE:LINE: error: TEXT, and the sum.
 std::string ImportText(const std::string& file, const nlohmann::json& result);
+// Rules, what they count now, and what was decided before.
+std::string ExplainText(const nlohmann::json& report);
 // What a domain lacks.
 std::string DomainCheckText(const nlohmann::json& report);
 // The XML to paste, each part under a comment that says where.

@@ -18,6 +18,8 @@ inline MetricsSnapshot SampleMetrics() {
                     {vm, ledger::PageLife::kDeferred, 2, at(940)},
                     {vm, ledger::PageLife::kDelivered, 1, at(990)},
                     {Uuid{}, ledger::PageLife::kFailed, 9, at(1)}};
+  snapshot.actions = {{{"notify", "done"}, 3}, {{"cold_restart", "refused"}, 1}};
+  snapshot.open_actions = 2;
   return snapshot;
 }
 

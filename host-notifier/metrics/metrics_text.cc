@@ -179,6 +179,15 @@ void AddNotifier(Page& page, const MetricsSnapshot& snapshot) {
              static_cast<double>(snapshot.waiting_writes));
 }
 
+void AddActions(Page& page, const MetricsSnapshot& snapshot) {
+  MetricFamily& family = page.Family(MetricType::Counter, "actions_total",
+                                     "Actions of the policy that are over, by how they ended.");
+  for (const auto& [kind, count] : snapshot.actions)
+    Page::Add(family, {{"action", kind.first}, {"state", kind.second}}, static_cast<double>(count));
+  page.Gauge("open_actions", "Actions of the policy that are to be done, or under way.",
+             static_cast<double>(snapshot.open_actions));
+}
+
 }  // namespace
 
 std::string MetricsText(const MetricsSnapshot& snapshot, const Measurements& measurements) {
@@ -191,6 +200,7 @@ std::string MetricsText(const MetricsSnapshot& snapshot, const Measurements& mea
                  measurements.exposure);
   AddHeals(page, snapshot.status.vms);
   AddVms(page, snapshot.status.vms);
+  AddActions(page, snapshot);
   return page.Text();
 }
 

@@ -1,7 +1,9 @@
 // What Prometheus reads. docs/METRICS.md lists every name; a test compares. Pure.
 #pragma once
 
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host-notifier/ledger/ledger_rows.h"
@@ -15,6 +17,8 @@ struct MetricsSnapshot {
   observe::StatusSnapshot status;
   std::vector<ledger::PageCount> pages;
   std::uint64_t waiting_writes = 0;
+  std::map<std::pair<std::string, std::string>, std::uint64_t> actions;  // by action and state
+  std::uint64_t open_actions = 0;
   WallTime now;
 };
 

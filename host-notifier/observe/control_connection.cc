@@ -96,6 +96,13 @@ void ControlConnection::Answer(const AuditRequest& request) {
   handler_.GetAudit(request, FinishWith(AuditLine));
 }
 
+void ControlConnection::Answer(const ExplainRequest& request) {
+  handler_.Explain(request, [weak = weak_from_this()](const Result<PolicyReport>& report) {
+    if (const auto self = weak.lock())
+      self->Finish(report ? ExplainLine(*report) : ErrorLine(report.error()));
+  });
+}
+
 void ControlConnection::Answer(const WatchRequest& request) {
   if (!request.vm) return BeginWatch(std::nullopt);
   handler_.FindVm(*request.vm, [weak = weak_from_this()](const Result<ledger::VmIdentity>& vm) {

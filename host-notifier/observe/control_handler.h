@@ -10,6 +10,7 @@
 #include "host-notifier/ledger/ledger_rows.h"
 #include "host-notifier/observe/control_request.h"
 #include "host-notifier/observe/domain_report.h"
+#include "host-notifier/observe/policy_report.h"
 #include "host-notifier/observe/snapshot.h"
 #include "host-notifier/observe/upkeep.h"
 
@@ -24,6 +25,9 @@ class ControlHandler {
                          std::function<void(Result<EventsSnapshot>)> done) = 0;
   virtual void JudgeMigration(const MigrationRequest& request,
                               std::function<void(Result<MigrationReport>)> done) = 0;
+  // What the policy says of the VM now, and what it decided before.
+  virtual void Explain(const ExplainRequest& request,
+                       std::function<void(Result<PolicyReport>)> done) = 0;
   virtual void Report(const ReportRequest& request,
                       std::function<void(Result<ReportResult>)> done) = 0;
   // kNotFound when neither libvirt nor the configuration knows the VM; kClosed, kTimeout: libvirtd

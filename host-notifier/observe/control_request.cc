@@ -184,9 +184,10 @@ Result<ControlRequest> ParseControlRequest(std::string_view line) {
   if (*op == "audit") return Audit(json);
   if (*op == "export") return Export(json);
   if (*op == "import") return Import(json);
+  if (*op == "explain") return AboutOneVm<ExplainRequest>(json);
   return Bad(
       "'op' must be status, events, watch, domain, can_migrate, report, clear, replay, drain, "
-      "audit, export or import");
+      "audit, export, import or explain");
 }
 
 }  // namespace seaward::observe

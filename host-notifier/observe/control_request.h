@@ -44,6 +44,9 @@ struct DomainRequest {
 struct MigrationRequest {
   std::string vm;
 };
+struct ExplainRequest {
+  std::string vm;
+};
 struct ReportRequest {
   std::string vm;
   ByteRange range = ByteRange::Granule({});
@@ -74,8 +77,9 @@ struct ImportRequest {
 };
 
 using ControlRequest = std::variant<StatusRequest, EventsRequest, WatchRequest, DomainRequest,
-                                    MigrationRequest, ReportRequest, ClearRequest, ReplayRequest,
-                                    DrainRequest, AuditRequest, ExportRequest, ImportRequest>;
+                                    MigrationRequest, ExplainRequest, ReportRequest, ClearRequest,
+                                    ReplayRequest, DrainRequest, AuditRequest, ExportRequest,
+                                    ImportRequest>;
 
 // {"op":"report","vm":"g1","gpa":"0x4711000","length_bytes":4096,"evidence":"latent"}
 // kInvalid, with a text for the person, for anything else than CONTRACT.md describes.

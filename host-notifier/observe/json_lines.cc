@@ -207,6 +207,51 @@ Json RebuildJson(const std::optional<ledger::RebuildRow>& rebuild) {
           {"why", rebuild->why}};
 }
 
+Json ActionJson(const policy::Action& action) {
+  Json json;
+  json["action"] = action.word();
+  json["sink"] = TextOrNull(action.sink);
+  return json;
+}
+
+Json RuleJson(const policy::RuleJudgement& judged) {
+  const policy::Rule& rule = judged.rule;
+  const bool overdue = rule.when == policy::Condition::kUnretiredPages;
+  Json json;
+  json["rule"] = rule.name;
+  json["when"] = policy::ToString(rule.when);
+  json["at_least"] = rule.at_least;
+  json["within_s"] = overdue ? Json() : Json(rule.within.count());
+  json["for_s"] = overdue ? Json(rule.unretired_for.count()) : Json();
+  json["counted"] = judged.counted;
+  json["holds"] = judged.holds;
+  json["actions"] = Json::array();
+  for (const policy::ActionJudgement& action : judged.actions) {
+    Json one = ActionJson(action.action);
+    one["judgement"] = policy::ToString(action.judgement);
+    one["until_unix_us"] = action.until ? Json(UnixMicroseconds(*action.until)) : Json();
+    json["actions"].push_back(std::move(one));
+  }
+  return json;
+}
+
+Json DecisionJson(const ledger::DecisionRow& row) {
+  Json json;
+  json["id"] = row.id;
+  json["incarnation"] = FormatUuid(row.incarnation);
+  json["rule"] = row.rule;
+  json.update(ActionJson(row.action));
+  json["state"] = policy::ToString(row.state);
+  json["reason"] = row.reason;
+  json["counted"] = row.counted;
+  json["attempts"] = row.attempts;
+  json["result"] = TextOrNull(row.result);
+  json["decided_unix_us"] = UnixMicroseconds(row.decided);
+  json["changed_unix_us"] = UnixMicroseconds(row.changed);
+  json["expires_unix_us"] = UnixMicroseconds(row.expires);
+  return json;
+}
+
 }  // namespace
 
 std::string StatusLine(const StatusSnapshot& status) {
@@ -330,6 +375,23 @@ std::string ImportLine(const ImportResult& import) {
   json["errors"] = Json::array();
   for (const ImportError& error : import.errors)
     json["errors"].push_back({{"line", error.line}, {"text", error.text}});
+  return Line(json);
+}
+
+std::string ExplainLine(const PolicyReport& report) {
+  Json json;
+  json["vm"] = report.vm.name;
+  json["vm_uuid"] = FormatUuid(report.vm.uuid);
+  json["running"] = report.running;
+  json["dry_run"] = report.dry_run;
+  json["own_policy"] = report.own_policy;
+  json["own_policy_errors"] = report.own_errors;
+  json["rules"] = Json::array();
+  for (const policy::RuleJudgement& judged : report.rules)
+    json["rules"].push_back(RuleJson(judged));
+  json["decisions"] = Json::array();
+  for (const ledger::DecisionRow& row : report.decisions)
+    json["decisions"].push_back(DecisionJson(row));
   return Line(json);
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "host-notifier/observe/domain_report.h"
+#include "host-notifier/observe/policy_report.h"
 #include "host-notifier/observe/snapshot.h"
 #include "host-notifier/observe/upkeep.h"
 
@@ -20,6 +21,7 @@ std::string ReplayLine(const ReplayResult& replay);
 std::string DrainLine(const DrainResult& drain);
 std::string AuditLine(const AuditSnapshot& audit);
 std::string ImportLine(const ImportResult& import);
+std::string ExplainLine(const PolicyReport& report);
 std::string ErrorLine(const Error& error);
 
 // Lines of `watch`.

@@ -5,6 +5,7 @@
 
 #include "host-notifier/observe/control_request.h"
 #include "host-notifier/observe/json_lines.h"
+#include "host-notifier/observe/notice.h"
 #include "host-notifier/observe/sample_snapshot_fixture.h"
 
 namespace seaward::observe {
@@ -44,6 +45,12 @@ TEST(ControlRequest, ReportsOneGranuleOfLatentErrorUnlessTold) {
   EXPECT_EQ(std::get<ReportRequest>(*report).evidence, protocol::Evidence::kLatent);
 }
 
+TEST(ControlRequest, AnExplanationIsOfOneVm) {
+  const auto explain = ParseControlRequest(R"({"op":"explain","vm":"g1"})");
+  EXPECT_EQ(std::get<ExplainRequest>(*explain).vm, "g1");
+  EXPECT_THAT(Refusal(R"({"op":"explain"})"), HasSubstr("'vm' is missing"));
+}
+
 TEST(ControlRequest, RefusesWhatItDoesNotUnderstand) {
   EXPECT_THAT(Refusal(""), HasSubstr("one JSON object"));
   EXPECT_THAT(Refusal("[1]"), HasSubstr("one JSON object"));
@@ -67,6 +74,23 @@ TEST(ControlRequest, RefusesWhatItDoesNotUnderstand) {
               testing::Not("accepted"));
   EXPECT_THAT(Refusal(std::string(kMaxRequestBytes + 1, ' ')), HasSubstr("too long"));
   EXPECT_THAT(Refusal(std::string(kMaxRequestBytes, '[')), HasSubstr("one JSON object"));
+}
+
+TEST(Notice, IsACloudEventWhoseIdStaysOverAttempts) {
+  ledger::DecisionRow row = SamplePolicyReport().decisions[0];
+  const json first = json::parse(NoticeJson(row, "host1"));
+  EXPECT_EQ(first["specversion"], "1.0");
+  EXPECT_EQ(first["id"], "c7a5fdbd-edaf-9455-926a-d65c16db1809-4");
+  EXPECT_EQ(first["source"], "/seaward/host1");
+  EXPECT_EQ(first["subject"], "c7a5fdbd-edaf-9455-926a-d65c16db1809");
+  EXPECT_EQ(first["time"], "2023-11-14T22:13:20.000001Z");
+  EXPECT_EQ(first["data"]["vm"], "g1");
+  EXPECT_EQ(first["data"]["rule"], "many");
+  EXPECT_EQ(first["data"]["attempt"], 2);
+  row.attempts = 3;
+  const json second = json::parse(NoticeJson(row, "host1"));
+  EXPECT_EQ(second["id"], first["id"]);
+  EXPECT_EQ(second["data"]["attempt"], 3);
 }
 
 TEST(JsonLines, SayAddressesAsTextAndTimesWithTheirUnit) {

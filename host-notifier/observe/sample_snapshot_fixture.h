@@ -2,6 +2,7 @@
 #pragma once
 
 #include "host-notifier/observe/domain_report.h"
+#include "host-notifier/observe/policy_report.h"
 #include "host-notifier/observe/snapshot.h"
 #include "host-notifier/observe/upkeep.h"
 
@@ -117,6 +118,45 @@ inline DrainResult SampleDrain() {
   drain.silent_vms = {"g2\x1b[2J"};
   drain.resumes_in = std::chrono::seconds(600);
   return drain;
+}
+
+inline PolicyReport SamplePolicyReport() {
+  const WallTime then(std::chrono::microseconds(1700000000000001));
+  policy::Rule many;
+  many.name = "many";
+  many.at_least = 8;
+  many.within = std::chrono::seconds(3600);
+  policy::Rule late;
+  late.name = "late";
+  late.when = policy::Condition::kUnretiredPages;
+  late.unretired_for = std::chrono::seconds(60);
+  const policy::Action tell{"ops", policy::Intervention::kNone};
+  const policy::Action restart{"", policy::Intervention::kColdRestart};
+  PolicyReport report;
+  report.vm = kSampleVm;
+  report.running = true;
+  report.own_policy = true;
+  report.own_errors = {"metadata of g1:1:1: error: unknown key 'ruels'"};
+  report.rules = {{many, 9, true, {{tell, policy::Judgement::kDuplicate, then}}},
+                  {late, 0, false, {{restart, policy::Judgement::kNotMet, {}}}}};
+  ledger::DecisionRow told;
+  told.id = 4;
+  told.vm = kSampleVm;
+  told.incarnation = kSampleVm.uuid;
+  told.rule = "many";
+  told.action = tell;
+  told.state = policy::ActionState::kDone;
+  told.reason = "8 pages within 3600 s; the rule wants at least 8";
+  told.counted = 8;
+  told.attempts = 2;
+  told.result = "HTTP 200";
+  told.decided = told.changed = told.expires = then;
+  ledger::DecisionRow limited = told;
+  limited.action = restart;
+  limited.state = policy::ActionState::kLimited;
+  limited.result.clear();
+  report.decisions = {told, limited};
+  return report;
 }
 
 inline DomainReport SampleDomainReport() {

@@ -6,6 +6,7 @@
 #include "guest-agent/config/agent_config.h"
 #include "host-notifier/config/notifier_config.h"
 #include "host-notifier/observe/json_lines.h"
+#include "host-notifier/observe/notice.h"
 #include "host-notifier/observe/record_lines.h"
 #include "host-notifier/observe/sample_snapshot_fixture.h"
 #include "tests/lab/story/exit_row.h"
@@ -79,6 +80,8 @@ json Samples() {
           {"can-migrate",
            {MigrationLine({kSampleVm, true, SampleStatus().vms[0].migration}),
             MigrationLine({kSampleVm, false, {}})}},
+          {"explain", {ExplainLine(SamplePolicyReport()), ExplainLine({})}},
+          {"notice", {NoticeJson(SamplePolicyReport().decisions[0], "host1")}},
           {"domain", {DomainLine(SampleDomainReport())}},
           {"exits",
            {json::array({lab::ToJson({.located_by = "gpa"}), ToJson(SampleExitRow())}).dump()}},
