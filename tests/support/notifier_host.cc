@@ -48,6 +48,7 @@ std::string NotifierHost::Config() const {
       "log_level: {1}\nhard_offline_path: {0}/hard_offline_page\n"
       "session:\n  resend_initial_ms: 200\n  resend_max_ms: 2000\n",
       dir_.path(), plan_.log_level);
+  text += plan_.more_config;
   if (plan_.libvirt_uri != "none") {
     return text + fmt::format("libvirt:\n  uri: {}\n  status_dir: {}\n", plan_.libvirt_uri,
                               plan_.libvirt_status_dir);

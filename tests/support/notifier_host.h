@@ -23,6 +23,7 @@ struct HostPlan {
   std::string libvirt_uri = "none";  // then the VM is found through libvirt, not in static_vms
   std::string libvirt_status_dir = {};
   std::string log_level = "debug";
+  std::string more_config = {};  // further lines of notifier.yaml
 };
 
 // One row of the ledger's pages with its verdicts, as sqlite3 shows it.

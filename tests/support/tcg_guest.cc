@@ -100,6 +100,10 @@ TcgGuest::~TcgGuest() {
 Status TcgGuest::Reset() {
   Domain d(uri_);
   if (!d.Find(plan_.name) || virDomainReset(d.domain, 0) != 0) return FailLibvirt("reset");
+  return AwaitNextBoot();
+}
+
+Status TcgGuest::AwaitNextBoot() {
   auto boot = shell_.WaitForBoot(boot_id_, kBootLimit);
   if (!boot) return Forward(boot);
   boot_id_ = *boot;
@@ -108,10 +112,7 @@ Status TcgGuest::Reset() {
 
 Status TcgGuest::RebootFromInside() {
   if (auto asked = shell_.Ask("reboot"); !asked) return Forward(asked);
-  auto boot = shell_.WaitForBoot(boot_id_, kBootLimit);
-  if (!boot) return Forward(boot);
-  boot_id_ = *boot;
-  return {};
+  return AwaitNextBoot();
 }
 
 Result<std::vector<std::string>> TcgGuest::FrameFlags(GuestPhysAddr page) {

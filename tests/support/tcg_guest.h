@@ -36,6 +36,8 @@ class TcgGuest {
 
   // Pulls the reset line; returns when the next boot answers.
   Status Reset();
+  // Somebody else reset or restarted it; returns when the boot after boot_id() answers.
+  Status AwaitNextBoot();
   // `reboot` from inside; returns when the next boot answers.
   Status RebootFromInside();
 
