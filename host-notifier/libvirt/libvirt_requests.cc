@@ -102,8 +102,10 @@ Status LibvirtLink::StartDomain(const Uuid& domain, const std::string& xml) {
   if (connection_ == nullptr) return tl::unexpected<Error>(OutOfReach());
   const OwnedDomain found = LookUpDomain(connection_, domain);
   if (found) {
-    // A saved image would bring the old memory's contents back, bad pages and all.
-    if (virDomainCreateWithFlags(found.get(), VIR_DOMAIN_START_FORCE_BOOT) < 0)
+    // A saved image would bring the old memory's contents back, bad pages and all. Only where there
+    // is one: not every driver knows the flag.
+    const bool saved = virDomainHasManagedSaveImage(found.get(), 0) == 1;
+    if (virDomainCreateWithFlags(found.get(), saved ? VIR_DOMAIN_START_FORCE_BOOT : 0) < 0)
       return tl::unexpected<Error>(LastError("start"));
     return {};
   }
