@@ -178,6 +178,8 @@ void Vm::ExpectAttach() {
 void Vm::Rebooted() {
   ++reboots_;
   log_.Info("guest_rebooted", {{"vm", identity_.name}});
+  // Before the guest asks: what has other memory by now is not replayed.
+  if (incarnation_) healer_->CatchUp(*incarnation_);
 }
 
 void Vm::Ended(std::string_view why) {

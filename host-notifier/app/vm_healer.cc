@@ -86,7 +86,7 @@ bool VmHealer::TakesOver(const PageRow& page) {
 
 void VmHealer::CatchUp(const Uuid& incarnation) {
   const auto vmm = edges_.vmm();
-  if (context_.config.heal == config::HealMode::kOff || !vmm) return;
+  if (!vmm) return;
   context_.ledger.Read<std::vector<Candidate>>(
       [incarnation, process = vmm->process,
        &memory = context_.memory](ledger::Ledger& l) -> Result<std::vector<Candidate>> {
@@ -96,7 +96,7 @@ void VmHealer::CatchUp(const Uuid& incarnation) {
         for (const protocol::PoisonEntry& entry : *wanted) {
           auto page = l.View().Page(entry.id);
           if (!page) return Forward(page);
-          const bool replaced = page->heal == HealState::kOrdered && RefusalOf(*page).empty() &&
+          const bool replaced = RefusalOf(*page).empty() &&
                                 memory.IsReplaced(process, *page->host_address, *page->host_frame);
           candidates.push_back({std::move(*page), replaced});
         }
@@ -111,7 +111,8 @@ void VmHealer::CatchUp(const Uuid& incarnation) {
 
 void VmHealer::Resume(const Candidate& candidate) {
   const auto vmm = edges_.vmm();
-  if (!vmm || orders_.contains(candidate.page.id)) return;
+  if (!vmm || orders_.contains(candidate.page.id) || concluding_.contains(candidate.page.id))
+    return;
   if (candidate.replaced) return Conclude({candidate.page, vmm->process});
   if (IsDue(candidate.page)) Begin(candidate.page);
 }
@@ -197,6 +198,7 @@ bool VmHealer::Answered(const vmm::HealAnswer& answer) {
 }
 
 void VmHealer::Conclude(const Order& order) {
+  concluding_.insert(order.page.id);
   context_.ledger.Write<bool>(
       [order, &memory = context_.memory](ledger::Ledger&) -> Result<bool> {
         return memory.IsReplaced(order.vmm, *order.page.host_address, *order.page.host_frame);
@@ -215,9 +217,11 @@ void VmHealer::Conclude(const Order& order) {
 void VmHealer::RecordHealed(const PageRow& page) {
   context_.ledger.Write<PageRow>(
       [id = page.id](ledger::Ledger& l) { return l.RecordHeal(id, HealState::kHealed, ""); },
-      [weak = weak_from_this()](const Result<PageRow>& row) {
+      [weak = weak_from_this(), id = page.id](const Result<PageRow>& row) {
         const auto self = weak.lock();
-        if (self == nullptr || !row) return;
+        if (self == nullptr) return;
+        self->concluding_.erase(id);
+        if (!row) return;
         ++self->healed_;
         self->log_.Info("healed",
                         {{"vm", row->vm.name},
@@ -228,6 +232,7 @@ void VmHealer::RecordHealed(const PageRow& page) {
 }
 
 void VmHealer::Refuse(const PageRow& page, std::string_view reason) {
+  concluding_.erase(page.id);
   ++refusals_[std::string(reason)];
   log_.Warning("not_healed", {{"vm", page.vm.name},
                               {"gpa", FormatAddress(page.range.start().value)},
@@ -244,6 +249,7 @@ void VmHealer::Refuse(const PageRow& page, std::string_view reason) {
 
 void VmHealer::Stop() {
   orders_.clear();
+  concluding_.clear();
   queue_.clear();
   unanswered_ = 0;
   answer_timer_.Cancel();

@@ -10,6 +10,10 @@
 // A refusal anywhere leaves the page as it was, with the reason; it is tried again when a VMM
 // attaches and when the guest boots or answers anew.
 //
+// At these occasions, in every mode, it also finds the pages that somebody else replaced: a VMM that
+// mapped other memory, a balloon that went and came, QEMU at a reset, the host's kernel that moved
+// the content. They go the same way from the third step on.
+//
 // Thread: the loop's. Held by shared_ptr: answers of the ledger may come after its owner let go.
 #pragma once
 
@@ -19,6 +23,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "base/process_identity.h"
@@ -59,7 +64,7 @@ class VmHealer : public std::enable_shared_from_this<VmHealer> {
   void PageWentBad(std::uint64_t page);
   // The guest answered for this page. True: what follows for it follows from Edges::ended.
   bool TakesOver(const ledger::PageRow& page);
-  // A VMM attached, or the guest boots: what was not done before may be done now.
+  // A VMM attached, or the guest was reset, or boots: what was not done before may be done now.
   void CatchUp(const Uuid& incarnation);
   // False: nobody asked for that.
   bool Answered(const vmm::HealAnswer& answer);
@@ -78,7 +83,7 @@ class VmHealer : public std::enable_shared_from_this<VmHealer> {
   };
   struct Candidate {
     ledger::PageRow page;
-    bool replaced = false;  // by an order whose answer was lost
+    bool replaced = false;  // by an order whose answer was lost, or by somebody else
   };
 
   bool IsDue(const ledger::PageRow& page) const;
@@ -97,6 +102,7 @@ class VmHealer : public std::enable_shared_from_this<VmHealer> {
   const std::chrono::nanoseconds patience_;
   LoopTimer answer_timer_;
   std::map<std::uint64_t, Order> orders_;  // by page
+  std::set<std::uint64_t> concluding_;     // answered, on its way to the ledger
   std::deque<std::uint64_t> queue_;        // of those in kQueued
   std::size_t unanswered_ = 0;             // in kSent
   std::uint64_t healed_ = 0;

@@ -209,6 +209,7 @@ TEST_F(VmHealerTest, AnswersThatNobodyAskedForAreNone) {
 }
 
 TEST_F(VmHealerTest, unattached_and_off) {
+  host_.replaced = false;
   Operate(config::HealMode::kWhenRetired);
   vmm_.reset();
   const auto page = PageGoesBad(0x40711000);
@@ -282,8 +283,37 @@ TEST_F(VmHealerTest, TellsAVmmNoMoreAtOnceThanItsSocketHolds) {
   EXPECT_FALSE(healer_->Answered({orders_[1].id, HealResult::kReplaced})) << "of another life";
 }
 
+TEST_F(VmHealerTest, MemoryThatSomebodyElseReplacedIsFoundInEveryMode) {
+  for (const auto mode :
+       {config::HealMode::kOff, config::HealMode::kAtReset, config::HealMode::kWhenRetired}) {
+    Operate(mode);
+    const auto page = PageGoesBad(0x40711000);
+    host_.done.clear();
+    ended_.clear();
+    healer_->CatchUp(incarnation_);
+    healer_->CatchUp(incarnation_);  // an attach and a reset at once: cleared once
+    Ends();
+    EXPECT_EQ(Page(page).life, PageLife::kCleared);
+    EXPECT_EQ(Page(page).host_retired, ledger::HostRetired::kYes);
+    EXPECT_EQ(std::count(host_.done.begin(), host_.done.end(), "retire 0x12345"), 1);
+    EXPECT_EQ(ended_.size(), 1u);
+    EXPECT_TRUE(orders_.empty());
+  }
+}
+
+TEST_F(VmHealerTest, AHostThatRetiresNothingClearsThePageAllTheSame) {
+  config_.host_retire = config::HostRetire::kOff;
+  Operate(config::HealMode::kOff);
+  const auto page = PageGoesBad(0x40711000);
+  healer_->CatchUp(incarnation_);
+  Ends();
+  EXPECT_EQ(Page(page).life, PageLife::kCleared);
+  EXPECT_EQ(Page(page).host_retired, ledger::HostRetired::kPending);
+}
+
 TEST_F(VmHealerTest, OffAsksNobody) {
   Operate(config::HealMode::kOff);
+  host_.replaced = false;
   const auto page = PageGoesBad(0x40711000);
   EXPECT_FALSE(GuestRetires(page));
   healer_->PageWentBad(page);
