@@ -46,15 +46,17 @@ void HostRetirer::VerdictRecorded(const ledger::PageRow& page, bool has_ghes) {
 
 void HostRetirer::VmEnded(const Uuid& incarnation, bool has_ghes) {
   if (!RetiresFrameAt(RetireMoment::kVmEnded, config_.host_retire, has_ghes)) return;
-  RetireFrames([incarnation](const ledger::PendingFrame& pending) {
-    return pending.incarnation == incarnation;
+  RetireFrames([this, incarnation](const ledger::PendingFrame& pending) {
+    return pending.incarnation == incarnation && !config_.HasFixedBacking(pending.vm.name);
   });
 }
 
 void HostRetirer::CatchUp() {
   // What the domain was is forgotten; at the end it makes no difference.
   if (!RetiresFrameAt(RetireMoment::kVmEnded, config_.host_retire, false)) return;
-  RetireFrames([](const ledger::PendingFrame& pending) { return pending.vm_ended; });
+  RetireFrames([this](const ledger::PendingFrame& pending) {
+    return pending.vm_ended && !config_.HasFixedBacking(pending.vm.name);
+  });
 }
 
 void HostRetirer::RetireFrames(std::function<bool(const ledger::PendingFrame&)> chosen) {

@@ -32,7 +32,8 @@ class HostRetirer {
   void RetireReplaced(std::uint64_t page, std::function<void(bool)> done);
   // The guest answered for this page.
   void VerdictRecorded(const ledger::PageRow& page, bool has_ghes);
-  // The memory of this incarnation went back to the host, or is about to.
+  // The memory of this incarnation went back to the host, or is about to; unless it is one that
+  // stays the VM's.
   void VmEnded(const Uuid& incarnation, bool has_ghes);
   // Frames of VMs that ended while nobody was watching.
   void CatchUp();

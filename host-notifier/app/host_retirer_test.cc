@@ -102,6 +102,13 @@ TEST_F(HostRetirerTest, AllFramesOfAnEndedVmGoBeforeOneIsRecorded) {
   EXPECT_THAT(host_.pending_then_, testing::Each(kPages));
 }
 
+TEST_F(HostRetirerTest, FramesThatStayTheVmsAreLeftAlone) {
+  config_.fixed_backing = {policy::Glob::Parse("g*").value()};
+  retirer_->VmEnded(incarnation_, false);
+  EXPECT_EQ(StillPending().size(), kPages);
+  EXPECT_TRUE(host_.asked_.empty());
+}
+
 TEST_F(HostRetirerTest, OneRefusedFrameKeepsNoOtherBack) {
   host_.refused_ = 0x102;
   retirer_->VmEnded(incarnation_, false);

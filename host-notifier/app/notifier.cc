@@ -211,6 +211,11 @@ void Notifier::DomainRebooted(const Uuid& domain) {
   if (it != vms_.end()) it->second->Rebooted();
 }
 
+void Notifier::DomainResumed(const Uuid& domain) {
+  const auto it = vms_.find(domain);
+  if (it != vms_.end()) it->second->Resumed();
+}
+
 void Notifier::LibvirtReachable(bool reachable, const std::string& why) {
   if (reachable == libvirt_reachable_ && why == libvirt_error_) return;
   if (libvirt_reachable_ && !reachable) ++counters_.libvirt_losses;

@@ -79,6 +79,7 @@ class Notifier final : private DomainListener, private RecordObserver, private D
   void DomainShuttingDown(const Uuid& domain) override;
   void DomainGone(const Uuid& domain, DomainEnd end) override;
   void DomainRebooted(const Uuid& domain) override;
+  void DomainResumed(const Uuid& domain) override;
   void LibvirtReachable(bool reachable, const std::string& why) override;
   // RecordObserver
   void EventRecorded(const ledger::VmIdentity& vm, const PoisonEvent& event) override;

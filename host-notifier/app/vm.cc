@@ -114,17 +114,22 @@ void Vm::BeginIncarnation(const ProcessIdentity& process) {
   process_watch_ = std::move(*watch);
   process_ = process;
   context_.ledger.Write<Known>(
-      [identity = identity_, process](ledger::Ledger& l) {
-        return LoadIncarnation(l, identity, process);
+      [identity = identity_, process, backing = Backing()](ledger::Ledger& l) {
+        return LoadIncarnation(l, identity, process, backing);
       },
       [weak = weak_from_this(), process](const Result<Known>& known) {
         if (const auto self = weak.lock()) self->IncarnationKnown(process, known);
       });
 }
 
+ledger::Backing Vm::Backing() const {
+  return context_.config.HasFixedBacking(identity_.name) ? ledger::Backing::kFixed
+                                                         : ledger::Backing::kFresh;
+}
+
 Result<Vm::Known> Vm::LoadIncarnation(ledger::Ledger& ledger, const ledger::VmIdentity& vm,
-                                      const ProcessIdentity& process) {
-  auto opened = ledger.BeginIncarnation(vm, process);
+                                      const ProcessIdentity& process, ledger::Backing backing) {
+  auto opened = ledger.BeginIncarnation(vm, process, backing);
   if (!opened) return Forward(opened);
   ledger::LedgerView view = ledger.View();
   auto row = view.Incarnation(opened->id);
@@ -180,6 +185,12 @@ void Vm::Rebooted() {
   log_.Info("guest_rebooted", {{"vm", identity_.name}});
   // Before the guest asks: what has other memory by now is not replayed.
   if (incarnation_) healer_->CatchUp(*incarnation_);
+}
+
+void Vm::Resumed() {
+  if (!incarnation_) return;
+  healer_->CatchUp(*incarnation_);
+  Replay();
 }
 
 void Vm::Ended(std::string_view why) {

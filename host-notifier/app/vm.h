@@ -44,6 +44,9 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   Status Attach(ring::Attachment attachment);
   // The guest restarted in the same process.
   void Rebooted();
+  // The guest goes on. It may be an earlier one, which never heard of pages that it retired since:
+  // a snapshot that QEMU's own monitor loaded looks like this, and like nothing else.
+  void Resumed();
   // The VM's memory is gone, or about to be.
   void Ended(std::string_view why);
   // The process found now is another one than before, or none.
@@ -114,7 +117,8 @@ class Vm final : public std::enable_shared_from_this<Vm>,
     session::Wanted wanted;
   };
   static Result<Known> LoadIncarnation(ledger::Ledger& ledger, const ledger::VmIdentity& vm,
-                                       const ProcessIdentity& process);
+                                       const ProcessIdentity& process, ledger::Backing backing);
+  ledger::Backing Backing() const;
 
   std::optional<ProcessIdentity> CurrentProcess() const;
   // Makes sure that the incarnation is the one of the process found now.

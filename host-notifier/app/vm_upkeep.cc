@@ -44,8 +44,8 @@ bool Vm::Replay() {
 void Vm::Reload() {
   if (!process_ || !incarnation_) return;
   context_.ledger.Write<Known>(
-      [identity = identity_, process = *process_](ledger::Ledger& l) {
-        return LoadIncarnation(l, identity, process);
+      [identity = identity_, process = *process_, backing = Backing()](ledger::Ledger& l) {
+        return LoadIncarnation(l, identity, process, backing);
       },
       [weak = weak_from_this(), process = *process_](const Result<Known>& known) {
         if (const auto self = weak.lock()) self->IncarnationKnown(process, known);

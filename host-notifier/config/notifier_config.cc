@@ -150,6 +150,7 @@ NotifierConfig Read(MapReader& top) {
   config.heal = heal.value;
   if (config.heal != HealMode::kOff && config.host_retire == HostRetire::kOff)
     top.Refuse(heal.at, "'heal' needs 'host_retire': another VM would get the bad page");
+  config.fixed_backing = ReadGlobs(top, top.TextList("fixed_backing"));
   config.hard_offline_path =
       top.Path("hard_offline_path", "/sys/devices/system/memory/hard_offline_page").value;
   config.libvirt = ReadLibvirt(top.Map("libvirt"));
@@ -164,6 +165,11 @@ NotifierConfig Read(MapReader& top) {
 }
 
 }  // namespace
+
+bool NotifierConfig::HasFixedBacking(std::string_view vm_name) const {
+  return std::ranges::any_of(fixed_backing,
+                             [&](const policy::Glob& glob) { return glob.Matches(vm_name); });
+}
 
 std::string_view ToString(HostRetire mode) {
   switch (mode) {

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/uuid.h"
 #include "base/yaml/map_reader.h"
+#include "host-notifier/policy/glob.h"
 #include "host-notifier/policy/rule.h"
 
 namespace seaward::config {
@@ -83,7 +84,8 @@ struct NotifierConfig {
   std::chrono::seconds attach_grace{0};  // a VM may run unattached for this long
   LogLevel log_level = LogLevel::kInfo;
   HostRetire host_retire = HostRetire::kAuto;
-  HealMode heal = HealMode::kOff;  // not without host_retire
+  HealMode heal = HealMode::kOff;           // not without host_retire
+  std::vector<policy::Glob> fixed_backing;  // VMs whose memory stays when their process ends
   std::string hard_offline_path;
   LibvirtConfig libvirt;
   std::vector<StaticVm> static_vms;
@@ -93,6 +95,7 @@ struct NotifierConfig {
   policy::PolicyConfig policy;
 
   std::string LedgerPath() const { return state_dir + "/ledger.db"; }
+  bool HasFixedBacking(std::string_view vm_name) const;
 };
 
 // All errors at once, each with line and column; a file that cannot be read is one of them.

@@ -124,6 +124,17 @@ TEST(NotifierConfig, HealsNothingThatTheHostWouldGiveToOthers) {
   EXPECT_TRUE(ParseNotifierConfig("n.yaml", "host_retire: off\nheal: off\n"));
 }
 
+TEST(NotifierConfig, NamesTheVmsWhoseMemoryStays) {
+  const auto config = ParseNotifierConfig("n.yaml", "fixed_backing: [pmem-*, 'db[0-9]']\n");
+  ASSERT_TRUE(config);
+  EXPECT_TRUE(config->HasFixedBacking("pmem-1"));
+  EXPECT_TRUE(config->HasFixedBacking("db7"));
+  EXPECT_FALSE(config->HasFixedBacking("db77"));
+  EXPECT_FALSE(ParseNotifierConfig("n.yaml", "")->HasFixedBacking("db7"));
+  EXPECT_THAT(Errors("fixed_backing: [a, 'b[']\n"),
+              ElementsAre(HasSubstr("notifier.yaml:1:20: error: ")));
+}
+
 TEST(NotifierConfig, MetricsListenOnNumbersOnly) {
   const auto listen = [](const std::string& where) {
     const auto loaded = ParseNotifierConfig("n.yaml", "metrics: {listen: '" + where + "'}\n");

@@ -234,14 +234,7 @@ policy::VmSelection ReadSelection(MapReader& map, const Known& known,
   policy::VmSelection selection;
   const auto patterns = map.TextList("match");
   if (patterns.value.empty()) map.Refuse(patterns.at, "'match' names no VM");
-  for (const Located<std::string>& pattern : patterns.value) {
-    auto glob = policy::Glob::Parse(pattern.value);
-    if (glob) {
-      selection.match.push_back(std::move(*glob));
-    } else {
-      map.Refuse(pattern.at, std::move(glob.error().context));
-    }
-  }
+  selection.match = ReadGlobs(map, patterns);
   const bool reached = std::ranges::none_of(before, [](const policy::VmSelection& earlier) {
     return std::ranges::any_of(earlier.match, &policy::Glob::MatchesAll);
   });
@@ -252,6 +245,20 @@ policy::VmSelection ReadSelection(MapReader& map, const Known& known,
 }
 
 }  // namespace
+
+std::vector<policy::Glob> ReadGlobs(MapReader& map,
+                                    const Located<std::vector<Located<std::string>>>& patterns) {
+  std::vector<policy::Glob> globs;
+  for (const Located<std::string>& pattern : patterns.value) {
+    auto glob = policy::Glob::Parse(pattern.value);
+    if (glob) {
+      globs.push_back(std::move(*glob));
+    } else {
+      map.Refuse(pattern.at, std::move(glob.error().context));
+    }
+  }
+  return globs;
+}
 
 PolicyConfig ReadPolicy(MapReader map, bool frames_are_retired) {
   PolicyConfig config;

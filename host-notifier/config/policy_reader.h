@@ -3,11 +3,16 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/yaml/map_reader.h"
 #include "host-notifier/policy/rule.h"
 
 namespace seaward::config {
+
+// A mistake in a pattern is refused at its place.
+std::vector<policy::Glob> ReadGlobs(
+    yaml::MapReader& map, const yaml::Located<std::vector<yaml::Located<std::string>>>& patterns);
 
 // `frames_are_retired`: the host takes bad frames away, so that new memory is good memory.
 policy::PolicyConfig ReadPolicy(yaml::MapReader map, bool frames_are_retired);

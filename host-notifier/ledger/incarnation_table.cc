@@ -69,6 +69,23 @@ Status IncarnationTable::EndOthers(const Uuid& vm, const Uuid& except) {
   return {};
 }
 
+Status IncarnationTable::CarryPages(const Uuid& vm, const Uuid& to) {
+  // A frame's number is worth nothing in another host boot, an address nothing in another process.
+  return Query(
+             db_,
+             "INSERT INTO page(incarnation, gpa, length, evidence, life, event_count, "
+             "first_mono_ns, first_wall_ns, last_wall_ns, first_boots, host_frame, host_retired, "
+             "exposure_ns, located_by) SELECT ?2, p.gpa, p.length, p.evidence, ?3, p.event_count, "
+             "p.first_mono_ns, p.first_wall_ns, p.last_wall_ns, 0, iif(i.host_boot = ?4, "
+             "p.host_frame, NULL), iif(i.host_boot = ?4, p.host_retired, ?5), p.exposure_ns, "
+             "p.located_by FROM page p JOIN incarnation i ON i.id = p.incarnation WHERE p.life = "
+             "?6 AND i.id = (SELECT id FROM incarnation WHERE vm = ?1 AND id <> ?2 ORDER BY "
+             "began_wall_ns DESC LIMIT 1) ORDER BY p.id",
+             vm, to, ToString(PageLife::kToReplay), host_boot_, ToString(HostRetired::kNo),
+             ToString(PageLife::kClosed))
+      .Run();
+}
+
 Status IncarnationTable::EndOtherHostBoots() {
   Query open(db_, "SELECT id FROM incarnation WHERE host_boot <> ? AND ended_wall_ns IS NULL",
              host_boot_);

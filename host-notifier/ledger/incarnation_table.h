@@ -28,6 +28,9 @@ class IncarnationTable {
   Status End(const Uuid& incarnation);
   // Those of `vm` that are open, but for `except`.
   Status EndOthers(const Uuid& vm, const Uuid& except);
+  // Pages that were bad at the end of the incarnation before `to` are bad in this one, too, and no
+  // boot of it knows.
+  Status CarryPages(const Uuid& vm, const Uuid& to);
   // After a reboot of the host no memory is what it was and no frame number is to be trusted.
   Status EndOtherHostBoots();
   // False when `boot` is the newest one already.

@@ -160,8 +160,8 @@ Result<RecordedVerdict> Ledger::RecordVerdict(const Uuid& incarnation, const Uui
   return recorded;
 }
 
-Result<OpenedIncarnation> Ledger::BeginIncarnation(const VmIdentity& vm,
-                                                   const ProcessIdentity& vmm) {
+Result<OpenedIncarnation> Ledger::BeginIncarnation(const VmIdentity& vm, const ProcessIdentity& vmm,
+                                                   Backing backing) {
   OpenedIncarnation opened;
   auto done = InOneCommit(WriteOperation::kBeginIncarnation, [&]() -> Status {
     IncarnationTable table = Incarnations();
@@ -176,6 +176,8 @@ Result<OpenedIncarnation> Ledger::BeginIncarnation(const VmIdentity& vm,
     }
     opened.id = **id;
     if (auto ended = table.EndOthers(vm.uuid, opened.id); !ended) return ended;
+    if (opened.is_new && backing == Backing::kFixed)
+      if (auto carried = table.CarryPages(vm.uuid, opened.id); !carried) return carried;
     return table.DropOld(vm.uuid);
   });
   if (!done) return Forward(done);

@@ -52,7 +52,9 @@ class Ledger {
 
   // The incarnation of this process; ends every other one of the VM that is still open. The same
   // process again is the same incarnation, even when it was ended by mistake.
-  Result<OpenedIncarnation> BeginIncarnation(const VmIdentity& vm, const ProcessIdentity& vmm);
+  // With kFixed a new incarnation begins with the pages that were bad when the one before ended.
+  Result<OpenedIncarnation> BeginIncarnation(const VmIdentity& vm, const ProcessIdentity& vmm,
+                                             Backing backing = Backing::kFresh);
   // The memory is gone: its pages are closed. Frames still pending stay so.
   Status EndIncarnation(const Uuid& incarnation);
 

@@ -178,6 +178,12 @@ struct PageCount {
 };
 
 // A page whose frame waits for retirement in the host.
+// What is behind a VM's memory when its process is another one.
+enum class Backing {
+  kFresh,  // other frames
+  kFixed,  // the same: a file of huge pages that stays, memory of a device
+};
+
 struct PendingFrame {
   std::uint64_t page = 0;
   VmIdentity vm;

@@ -183,6 +183,27 @@ TEST_F(LedgerTest, TheSameProcessIsTheSameIncarnation) {
   EXPECT_THAT(ledger_->View().OpenIncarnations().value(), SizeIs(1));
 }
 
+TEST_F(LedgerTest, MemoryThatStaysKeepsItsBadPages) {
+  const Uuid first = VmStarts();
+  Record(first, Exit(0x40711000), PageFrame{0x123});
+  const auto cleared = Record(first, Exit(0x40712000), PageFrame{0x124}).entry->id;
+  ASSERT_TRUE(ledger_->RecordHeal(cleared, HealState::kHealed, ""));
+  const auto begin = [&](pid_t pid, Backing backing) {
+    return ledger_->BeginIncarnation(kVm, {pid, 1}, backing)->id;
+  };
+  const Uuid second = begin(7001, Backing::kFixed);
+  const auto pages = ledger_->View().WantedPages(second).value();
+  ASSERT_EQ(pages.size(), 1u);
+  EXPECT_EQ(pages[0].range.start(), GuestPhysAddr{0x40711000});
+  EXPECT_EQ(Page(pages[0].id).life, PageLife::kToReplay);
+  EXPECT_EQ(Page(pages[0].id).host_frame, PageFrame{0x123});
+  EXPECT_EQ(Page(pages[0].id).host_address, std::nullopt) << "of another process";
+  EXPECT_EQ(ledger_->BeginIncarnation(kVm, {7001, 1}, Backing::kFixed)->id, second);
+  EXPECT_EQ(ledger_->View().WantedPages(second)->size(), 1u) << "carried once";
+  EXPECT_EQ(ledger_->View().WantedPages(begin(7002, Backing::kFixed))->size(), 1u) << "and again";
+  EXPECT_TRUE(ledger_->View().WantedPages(begin(7003, Backing::kFresh))->empty());
+}
+
 TEST_F(LedgerTest, FramesWaitForTheHostBeyondTheEndOfTheVm) {
   const Uuid life = VmStarts();
   const auto entry = Record(life, Exit(0x1000), PageFrame{0x4711}).entry.value();

@@ -25,6 +25,7 @@ class Recorder final : public DomainListener {
   void DomainShuttingDown(const Uuid&) override {}
   void DomainGone(const Uuid&, DomainEnd) override { ++gone; }
   void DomainRebooted(const Uuid&) override {}
+  void DomainResumed(const Uuid&) override {}
   void LibvirtReachable(bool, const std::string&) override {}
   std::vector<DomainDescription> seen;
   int gone = 0;

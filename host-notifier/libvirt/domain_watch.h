@@ -33,6 +33,8 @@ class DomainListener {
   virtual void DomainGone(const Uuid& domain, DomainEnd end) = 0;
   // The guest restarts in the same QEMU: same memory, new boot.
   virtual void DomainRebooted(const Uuid& domain) = 0;
+  // The guest goes on, in the same QEMU: where it stopped, or where a snapshot of it was taken.
+  virtual void DomainResumed(const Uuid& domain) = 0;
   // `why` is for people; empty when connected.
   virtual void LibvirtReachable(bool reachable, const std::string& why) = 0;
 };

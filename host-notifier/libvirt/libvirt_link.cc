@@ -230,8 +230,10 @@ void LibvirtLink::Ended(const Uuid& domain, DomainEnd end) {
 
 void LibvirtLink::OnLifecycle(virDomainPtr domain, int event, int detail) {
   switch (static_cast<virDomainEventType>(event)) {
-    case VIR_DOMAIN_EVENT_STARTED:
     case VIR_DOMAIN_EVENT_RESUMED:
+      listener_.Call([uuid = UuidOf(domain)](DomainListener& l) { l.DomainResumed(uuid); });
+      return DescribeLater(domain);
+    case VIR_DOMAIN_EVENT_STARTED:
       return DescribeLater(domain);
     case VIR_DOMAIN_EVENT_SHUTDOWN:
       return listener_.Call(

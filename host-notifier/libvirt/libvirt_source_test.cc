@@ -35,9 +35,11 @@ class Recorder final : public DomainListener {
     gone.push_back(FormatUuid(uuid).substr(35) + ":" + std::string(ToString(end)));
   }
   void DomainRebooted(const Uuid&) override {}
+  void DomainResumed(const Uuid&) override { ++resumed; }
   void LibvirtReachable(bool is, const std::string&) override { (is ? reached : failed)++; }
   std::vector<std::string> seen;
   std::vector<std::string> gone;
+  int resumed = 0;
   int reached = 0;
   int failed = 0;
 };
@@ -105,6 +107,19 @@ TEST_F(LibvirtSourceTest, FollowsADomainThatEndsAndStartsAgain) {
   EXPECT_NE(std::string::npos, recorder_.gone[0].find("destroyed"));
   ASSERT_EQ(0, virDomainCreate(domain));
   RunUntil([this] { return recorder_.seen.size() == 2; });
+  virDomainFree(domain);
+  virConnectClose(operator_side);
+}
+
+TEST_F(LibvirtSourceTest, TellsThatADomainGoesOn) {
+  StartWith("test:///default");
+  RunUntil([this] { return recorder_.seen.size() == 1; });
+  const virConnectPtr operator_side = virConnectOpen("test:///default");
+  ASSERT_NE(nullptr, operator_side);
+  const virDomainPtr domain = virDomainLookupByName(operator_side, "test");
+  ASSERT_EQ(0, virDomainSuspend(domain));
+  ASSERT_EQ(0, virDomainResume(domain));
+  RunUntil([this] { return recorder_.resumed == 1; });
   virDomainFree(domain);
   virConnectClose(operator_side);
 }

@@ -46,6 +46,7 @@ class StreamEnd final : public DomainListener, public ChannelListener {
   void DomainShuttingDown(const Uuid&) override {}
   void DomainGone(const Uuid&, DomainEnd) override {}
   void DomainRebooted(const Uuid&) override {}
+  void DomainResumed(const Uuid&) override {}
   void LibvirtReachable(bool is, const std::string& why) override { reachable = is ? "yes" : why; }
   void ChannelOpened() override { opened = true; }
   void ChannelBytes(std::span<const std::byte> bytes) override {
