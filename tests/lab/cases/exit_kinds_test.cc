@@ -20,14 +20,18 @@ constexpr std::uint64_t kGpaValid = 1;
 class ExitKindsTest : public LabFixture {
  protected:
   // One guest for all cases.
-  static void SetUpTestSuite() {
-    LabFixture::SetUpTestSuite();
-    if (!lab_) return;
+  void SetUp() override {
+    ASSERT_NO_FATAL_FAILURE(LabFixture::SetUp());
+    if (guest_) return;
     auto guest = NestedGuest::Create(lab_->host(), {.name = "guarded"});
     ASSERT_TRUE(guest) << guest.error().Text();
     guest_ = std::move(*guest);
     const auto up = guest_->WaitUp(kGuestUp);
     ASSERT_TRUE(up) << up.error().Text();
+  }
+  void TearDown() override {
+    if (HasFailure()) guest_.reset();
+    LabFixture::TearDown();
   }
   static void TearDownTestSuite() {
     guest_.reset();

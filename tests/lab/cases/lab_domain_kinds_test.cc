@@ -39,7 +39,6 @@ TEST_F(DomainKinds, ControlWithHostRetireOffTheFrameIsGivenToTheNext) {
   const HostPhysAddr frame = LifeOfAVm("careless");
   ASSERT_NE(frame.value, 0u);
   EXPECT_TRUE(IsGivenToAnybodyInTheHost(frame));
-  WithNotifier({});
 }
 
 // QEMU gives the guest other memory for the page at its reset.

@@ -1,5 +1,6 @@
 #include "tests/lab/cases/lab_fixture.h"
 
+#include <errno.h>
 #include <fmt/format.h>
 #include <signal.h>
 
@@ -9,29 +10,36 @@ namespace seaward::lab {
 
 std::unique_ptr<Lab> LabFixture::lab_;
 
-void LabFixture::StartLab(LibvirtMode libvirt) {
-  const char* suite = ::testing::UnitTest::GetInstance()->current_test_suite()->name();
-  auto started =
-      Lab::Start(std::string(SEAWARD_SOURCE_DIR) + "/build/lab/" + suite, stdout, libvirt);
-  ASSERT_TRUE(started) << started.error().Text();
-  lab_ = std::move(*started);
-}
-
-void LabFixture::TearDownTestSuite() {
-  if (!lab_) return;
-  const auto finished = lab_->Finish();
-  EXPECT_TRUE(finished) << finished.error().Text();
-  lab_.reset();
-}
+// Says how poisoner and notifier ended, after the last case.
+class EndOfLab : public ::testing::Environment {
+ public:
+  void TearDown() override {
+    if (!LabFixture::lab_) return;
+    const auto finished = LabFixture::lab_->Finish();
+    EXPECT_TRUE(finished) << finished.error().Text();
+    LabFixture::lab_.reset();
+  }
+};
+[[maybe_unused]] const auto* const kEndOfLab = ::testing::AddGlobalTestEnvironment(new EndOfLab);
 
 void LabFixture::SetUp() {
-  ASSERT_NE(lab_, nullptr) << "no emulated host";
+  if (!lab_) {
+    auto started =
+        Lab::Start(std::string(SEAWARD_SOURCE_DIR) + "/build/lab/" + program_invocation_short_name,
+                   stdout, libvirt());
+    ASSERT_TRUE(started) << started.error().Text();
+    lab_ = std::move(*started);
+  }
   lab_->narrator().Chapter(::testing::UnitTest::GetInstance()->current_test_info()->name());
 }
 
 void LabFixture::TearDown() {
   for (const auto& guest : guests_) EXPECT_TRUE(guest->Destroy()) << guest->name();
+  guests_.clear();
+  if (!lab_) return;
   for (const GuestPhysAddr page : poisoned_) EXPECT_TRUE(lab_->poison().Heal(page));
+  if (notifier_is_special_ && !HasFailure()) WithNotifier({});
+  if (HasFailure()) lab_.reset();
 }
 
 NestedGuest* LabFixture::StartGuest(const GuestPlan& plan) {
@@ -158,6 +166,7 @@ bool LabFixture::IsGivenToAnybodyInTheHost(HostPhysAddr frame) {
 }
 
 void LabFixture::WithNotifier(const NotifierPlan& plan) {
+  notifier_is_special_ = true;
   const auto restarted = lab_->RestartNotifier(plan);
   ASSERT_TRUE(restarted) << restarted.error().Text();
 }

@@ -1,4 +1,5 @@
-// One emulated host for all cases of a test program; each case starts guests of its own in it.
+// One emulated host for all cases of a test program, also of several suites; each case starts
+// guests of its own in it. After a case that failed the next one gets a fresh host.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -17,13 +18,13 @@ inline constexpr std::chrono::seconds kSettles{120};
 
 class LabFixture : public ::testing::Test {
  protected:
-  // What a run leaves is in build/lab/SUITE.
-  static void SetUpTestSuite() { StartLab(LibvirtMode::kSession); }
-  static void TearDownTestSuite();
-  static void StartLab(LibvirtMode libvirt);
+  // Of all suites of a program.
+  virtual LibvirtMode libvirt() const { return LibvirtMode::kSession; }
 
+  // What a run leaves is in build/lab/PROGRAM.
   void SetUp() override;
-  // Guests of the case are destroyed, its pages are good again.
+  // Guests of the case are destroyed, its pages are good again, the notifier has its usual
+  // configuration.
   void TearDown() override;
 
   // Null, and a failure, when it does not come up.
@@ -59,12 +60,17 @@ class LabFixture : public ::testing::Test {
   // The host page behind it, as the notifier recorded it at the event.
   static HostPhysAddr RecordedFrame(const Json& page);
   bool IsGivenToAnybodyInTheHost(HostPhysAddr frame);
+  // Until the end of the case.
   void WithNotifier(const NotifierPlan& plan);
 
   static std::unique_ptr<Lab> lab_;
   std::list<std::unique_ptr<NestedGuest>> guests_;
   std::set<GuestPhysAddr> poisoned_;  // healing one heals it in all guests
   Victim victim_;
+
+ private:
+  friend class EndOfLab;
+  bool notifier_is_special_ = false;
 };
 
 }  // namespace seaward::lab

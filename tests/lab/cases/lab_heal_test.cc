@@ -9,10 +9,6 @@ namespace {
 
 class Heal : public LabFixture {
  protected:
-  void TearDown() override {
-    LabFixture::TearDown();
-    WithNotifier({});
-  }
   bool MayMigrate(const NestedGuest& guest) {
     auto answer =
         lab_->host().Shell("/seaward/bin/seawardctl can-migrate " + guest.name(), kGuestWork);

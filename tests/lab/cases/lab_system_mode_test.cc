@@ -15,7 +15,7 @@ constexpr std::chrono::seconds kQuestion{60};
 
 class SystemMode : public LabFixture {
  protected:
-  static void SetUpTestSuite() { StartLab(LibvirtMode::kSystem); }
+  LibvirtMode libvirt() const override { return LibvirtMode::kSystem; }
   std::string Shell(const std::string& script) {
     auto text = lab_->host().Shell(script, kQuestion);
     EXPECT_TRUE(text) << text.error().Text();
@@ -74,7 +74,6 @@ TEST_F(SystemMode, OfAHugePageTheGuestLosesNoMoreThanTheBadPart) {
   guests_.clear();
   const auto retired = WaitRetiredInHost(*lab_, *before);
   EXPECT_TRUE(retired) << retired.error().Text();
-  WithNotifier({});
 }
 
 }  // namespace

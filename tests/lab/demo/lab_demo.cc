@@ -41,9 +41,10 @@ class Judge {
   bool good_ = true;
 };
 
-Status ShowConsumption(Lab& lab, NestedGuest& guest, Judge& judge) {
+Status ShowConsumption(Lab& lab, const SurveyedGuest& guarded, Judge& judge) {
   lab.narrator().Chapter("With Seaward: a page goes bad");
-  auto consumed = ConsumePoison(lab, guest);
+  NestedGuest& guest = *guarded.guest;
+  auto consumed = ConsumePoison(lab, guest, guarded.victim);
   if (!consumed) return Forward(consumed);
   judge.Demand(consumed->victim_signal == 7, "the process dies of SIGBUS");
   judge.Demand(consumed->kernel_alive, "the guest's kernel lives");
@@ -72,12 +73,13 @@ Status ShowNextBoots(Lab& lab, NestedGuest& guest, Judge& judge) {
   return WaitRetiredInHost(lab, *corrupted);
 }
 
-Status ShowControl(Lab& lab, NestedGuest& guest, Judge& judge) {
+Status ShowControl(Lab& lab, const SurveyedGuest& control, Judge& judge) {
   constexpr std::uint64_t kPanics = 2;  // of use, and in the boot after it
   lab.narrator().Chapter("Without Seaward's agent, nothing else changed");
   if (auto healed = lab.poison().Heal(lab.frame()); !healed) return healed;
+  NestedGuest& guest = *control.guest;
   if (auto resumed = guest.Resume(); !resumed) return resumed;
-  auto consumed = ConsumePoison(lab, guest);
+  auto consumed = ConsumePoison(lab, guest, control.victim);
   if (!consumed) return Forward(consumed);
   auto downfall = WatchDownfall(lab, guest, kPanics);
   if (!downfall) return Forward(downfall);
@@ -102,11 +104,11 @@ Status WriteReport(Lab& lab, const Options& options) {
 Status Tell(Lab& lab, const Options& options, Judge& judge) {
   if (auto surveyed = lab.SurveyFrames(options.seed); !surveyed) return surveyed;
   const auto guarded = lab.TakeGuarded();
-  if (auto shown = ShowConsumption(lab, *guarded, judge); !shown) return shown;
-  if (auto shown = ShowNextBoots(lab, *guarded, judge); !shown) return shown;
+  if (auto shown = ShowConsumption(lab, guarded, judge); !shown) return shown;
+  if (auto shown = ShowNextBoots(lab, *guarded.guest, judge); !shown) return shown;
   const auto control = lab.TakeControl();
   if (!options.without_control)
-    if (auto shown = ShowControl(lab, *control, judge); !shown) return shown;
+    if (auto shown = ShowControl(lab, control, judge); !shown) return shown;
   lab.narrator().Chapter("What remains");
   return lab.Finish();
 }

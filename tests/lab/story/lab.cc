@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/file_io.h"
+#include "tests/lab/story/scenes.h"
 
 namespace seaward::lab {
 namespace {
@@ -71,25 +72,23 @@ Status Lab::BringUp(const std::string& work, LibvirtMode libvirt) {
 // Both boot at the same time: the emulated host has two cores.
 Status Lab::SurveyFrames(std::uint64_t seed) {
   narrator_.Chapter("Two guests boot: which frames are free when /init starts?");
-  for (const auto& [guest, plan] :
+  for (const auto& [surveyed, plan] :
        {std::pair{&guarded_, GuestPlan{.name = "guarded"}},
         std::pair{&control_, GuestPlan{.name = "control", .guarded = false}}}) {
     auto created = NestedGuest::Create(*host_, plan);
     if (!created) return Forward(created);
-    *guest = std::move(*created);
+    surveyed->guest = std::move(*created);
   }
   std::vector<BootSurvey> boots;
-  for (NestedGuest* guest : {guarded_.get(), control_.get()}) {
-    auto boot = Survey(*guest);
+  for (SurveyedGuest* surveyed : {&guarded_, &control_}) {
+    auto boot = Survey(*surveyed->guest);
     if (!boot) return Forward(boot);
     boots.push_back(std::move(*boot));
   }
   if (auto kept = KeepCapabilities(*host_); !kept)
     narrator_.Say("libvirt's knowledge of QEMU not kept: " + kept.error().Text());
-  auto choice = ChooseObtainableFrame(boots, seed);
-  if (!choice) return Forward(choice);
-  choice_ = *choice;
-  if (auto paused = control_->Pause(); !paused) return paused;
+  if (auto owned = OwnFrame(boots, seed); !owned) return owned;
+  if (auto paused = control_.guest->Pause(); !paused) return paused;
   transcript_.Add("choice", {{"frame", FormatAddress(choice_.frame.value)},
                              {"free_frames", choice_.free_frames},
                              {"candidates", choice_.candidates},
@@ -101,26 +100,29 @@ Status Lab::SurveyFrames(std::uint64_t seed) {
   return {};
 }
 
-// What the kernel hands out last, no process can be made to own: it needs it itself. So the choice
-// is the first of some random frames that the control's kernel gives to a process that takes all.
-Result<Choice> Lab::ChooseObtainableFrame(const std::vector<BootSurvey>& boots,
-                                          std::uint64_t seed) {
-  constexpr std::uint64_t kTries = 16;
-  std::vector<Choice> choices;
-  Json wanted = Json::array();
+// What a kernel hands out last, or uses itself since /init started, no process can be made to own:
+// the choice is the first of some random frames that a process in either guest is given.
+Status Lab::OwnFrame(const std::vector<BootSurvey>& boots, std::uint64_t seed) {
+  constexpr std::uint64_t kTries = 8;
+  Status owned;
   for (std::uint64_t i = 0; i < kTries; ++i) {
     auto choice = ChooseFrame(boots, seed + i);
     if (!choice) return Forward(choice);
-    wanted.push_back(FormatAddress(choice->frame.value));
-    choices.push_back(*choice);
+    choice_ = *choice;
+    owned = {};
+    for (SurveyedGuest* surveyed : {&control_, &guarded_}) {
+      auto victim = StartVictim(*this, *surveyed->guest, {.at = choice_.frame});
+      if (victim) {
+        surveyed->victim = *victim;
+      } else {
+        owned = Forward(victim);
+        break;
+      }
+    }
+    if (owned) return {};
+    narrator_.Say("another frame, then: " + owned.error().Text());
   }
-  auto hog = control_->AskForMemory("hog", {{"wanted", wanted}}, kGuestWork);
-  if (!hog) return Forward(hog);
-  const Json& found = hog->at("found");
-  for (const Choice& choice : choices)
-    if (std::find(found.begin(), found.end(), FormatAddress(choice.frame.value)) != found.end())
-      return choice;
-  return Fail(ErrorCode::kNotFound, "the guest's kernel gives out none of the chosen frames");
+  return owned;
 }
 
 Result<BootSurvey> Lab::Survey(NestedGuest& guest) {

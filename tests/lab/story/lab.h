@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "tests/lab/host/emulated_host.h"
@@ -17,10 +18,17 @@
 #include "tests/lab/story/guest_console.h"
 #include "tests/lab/story/kernel_trace.h"
 #include "tests/lab/story/narrator.h"
+#include "tests/lab/story/victim.h"
 
 namespace seaward::lab {
 
 inline constexpr char kTranscript[] = "transcript.jsonl";
+
+// A guest in its first boot, and a process in it that owns the chosen frame.
+struct SurveyedGuest {
+  std::unique_ptr<NestedGuest> guest;
+  Victim victim;
+};
 
 class Lab {
  public:
@@ -29,7 +37,8 @@ class Lab {
   static Result<std::unique_ptr<Lab>> Start(const std::string& work, std::FILE* screen,
                                             LibvirtMode libvirt = LibvirtMode::kSession);
 
-  // Boots the two guests below, at the same time, and chooses frame().
+  // Boots the two guests below, at the same time, and chooses frame(), which a process in each of
+  // them owns from then on.
   Status SurveyFrames(std::uint64_t seed);
 
   EmulatedHost& host() { return *host_; }
@@ -38,10 +47,10 @@ class Lab {
   Narrator& narrator() { return narrator_; }
   Transcript& transcript() { return transcript_; }
   GuestPhysAddr frame() const { return choice_.frame; }
-  // The guests, in their first boot; each once: it is the caller's then. The control is paused, to
-  // leave the emulated host's two cores to the other.
-  std::unique_ptr<NestedGuest> TakeGuarded() { return std::move(guarded_); }
-  std::unique_ptr<NestedGuest> TakeControl() { return std::move(control_); }
+  // Each once: it is the caller's then. The control is paused, to leave the emulated host's two
+  // cores to the other.
+  SurveyedGuest TakeGuarded() { return std::move(guarded_); }
+  SurveyedGuest TakeControl() { return std::move(control_); }
 
   // What `seawardctl WORDS --json` answers in the emulated host.
   Result<Json> Seawardctl(const std::string& words);
@@ -67,7 +76,7 @@ class Lab {
   Lab(Transcript transcript, std::FILE* screen)
       : transcript_(std::move(transcript)), narrator_(screen, transcript_) {}
   Status BringUp(const std::string& work, LibvirtMode libvirt);
-  Result<Choice> ChooseObtainableFrame(const std::vector<BootSurvey>& boots, std::uint64_t seed);
+  Status OwnFrame(const std::vector<BootSurvey>& boots, std::uint64_t seed);
   Result<BootSurvey> Survey(NestedGuest& guest);
 
   Transcript transcript_;
@@ -75,8 +84,8 @@ class Lab {
   std::unique_ptr<EmulatedHost> host_;
   std::optional<Notifier> notifier_;
   std::optional<PoisonTool> poison_;
-  std::unique_ptr<NestedGuest> guarded_;
-  std::unique_ptr<NestedGuest> control_;
+  SurveyedGuest guarded_;
+  SurveyedGuest control_;
   Choice choice_;
 };
 

@@ -77,12 +77,6 @@ Result<Feeling> TouchUntilDead(NestedGuest& guest, const Victim& victim, const s
   return felt;
 }
 
-Result<Consumption> ConsumePoison(Lab& lab, NestedGuest& guest) {
-  auto victim = StartVictim(lab, guest, {.at = lab.frame()});
-  if (!victim) return Forward(victim);
-  return ConsumePoison(lab, guest, *victim);
-}
-
 Result<Consumption> ConsumePoison(Lab& lab, NestedGuest& guest, const Victim& victim) {
   const std::uint64_t before = lab.AbortsOn(victim.page);
   auto pattern = guest.AskAgain("read", {{"path", "/proc/sys/kernel/core_pattern"}}, kQuestion);

@@ -9,14 +9,9 @@
 
 namespace seaward::lab {
 
-// A process in the guest that owns a page.
-struct Victim {
-  pid_t pid = -1;
-  GuestPhysAddr page;
-  HostPhysAddr backing;  // the host page behind it
-};
 struct VictimWish {
-  // The page to own, which then is searched; without it any that is good for the next boot's start.
+  // The page to own, which then is searched (kNotFound when the guest's kernel has it in use, as
+  // about one in twenty); without it any that is good for the next boot's start.
   std::optional<GuestPhysAddr> at = {};
   bool report_fault = false;  // it says what the signal's frame holds before it dies
 };
@@ -43,8 +38,6 @@ struct Consumption {
 };
 // The victim's page becomes bad, and it touches the page.
 Result<Consumption> ConsumePoison(Lab& lab, NestedGuest& guest, const Victim& victim);
-// The same with a new victim that owns the frame.
-Result<Consumption> ConsumePoison(Lab& lab, NestedGuest& guest);
 
 // Waits until the guest's kernel has the frame, or any page, out of use.
 Status WaitRetired(Lab& lab, NestedGuest& guest);
