@@ -56,8 +56,11 @@ class ExitKindsTest : public LabFixture {
   }
 
   // In a guest of its own, because its kernel reads its tables, too, when the process ends, and
-  // dies of them.
+  // dies of them. When it does so before the process walks (its reclaim looks at the tables of all
+  // processes), another guest takes its place.
   void ExpectAWalkToAbortAt(int level);
+  // Nullopt: the kernel's own read came first.
+  std::optional<ExitRow> WalkBadTable(const std::string& name, int level);
 
   static std::unique_ptr<NestedGuest> guest_;
 };
@@ -162,42 +165,59 @@ TEST_F(ExitKindsTest, OtherGuestsUnmappedPagesAndGuestsThatAreGone) {
   EXPECT_NE(gone.error().Text().find("guest gone"), std::string::npos) << gone.error().Text();
 }
 
-void ExitKindsTest::ExpectAWalkToAbortAt(int level) {
-  const std::string name = fmt::format("walk{}", level);
+std::optional<ExitRow> ExitKindsTest::WalkBadTable(const std::string& name, int level) {
   NestedGuest* guest = StartGuest({.name = name});
-  ASSERT_NE(guest, nullptr);
+  if (guest == nullptr) return ExitRow{};
   auto watch = ExitWatch::Begin(*lab_, name);
-  ASSERT_TRUE(watch) << watch.error().Text();
   const auto victim = StartVictim(*lab_, *guest, {.report_fault = true});
-  ASSERT_TRUE(victim) << victim.error().Text();
-  const auto tables = lab_->poison().TablesOf(victim->page, victim->backing);
-  ASSERT_TRUE(tables) << tables.error().Text();
-  ASSERT_EQ(tables->size(), 4u);
+  const auto tables = victim ? lab_->poison().TablesOf(victim->page, victim->backing)
+                             : Result<std::vector<GuestTable>>(std::vector<GuestTable>());
+  EXPECT_TRUE(watch && victim && tables && tables->size() == 4) << "no tables to make bad";
+  if (HasFailure()) return ExitRow{};
   const GuestTable& table = (*tables)[static_cast<std::size_t>(3 - level)];
-  ASSERT_EQ(table.level, level);
+  EXPECT_EQ(table.level, level);
 
   // The kernel kills a process for it with SIGKILL, and says why on its console alone.
   for (const auto& [path, text] : {std::pair{"/proc/sys/debug/exception-trace", "1"},
                                    std::pair{"/proc/sys/kernel/printk", "8"}})
-    ASSERT_TRUE(guest->Ask("write", {{"path", path}, {"text", text}}, kQuestion));
+    EXPECT_TRUE(guest->Ask("write", {{"path", path}, {"text", text}}, kQuestion));
   const std::size_t console = lab_->ConsoleSize();
   const auto bad = MakeBad(table.page, table.backing, {.table_level = level});
-  ASSERT_TRUE(bad) << bad.error().Text();
+  EXPECT_TRUE(bad) << bad.error().Text();
   const auto felt = TouchUntilDead(*guest, *victim, "read", kUntilSilent);
-  ASSERT_TRUE(testing::WaitUntil([&] { return !watch->Aborts().empty(); }, kQuestion));
+  EXPECT_TRUE(testing::WaitUntil([&] { return !watch->Aborts().empty(); }, kQuestion));
   auto row = watch->Row(fmt::format("table_walk_level_{}", level));
-  ASSERT_TRUE(row) << row.error().Text();
+  EXPECT_TRUE(row) << row.error().Text();
+  if (HasFailure()) return ExitRow{};
+  constexpr std::uint64_t kLocated = 0x10;
+  if ((row->esr & 0x3f) == kLocated) return std::nullopt;
   testing::WaitUntil([&] { return lab_->Console(console).panics > 0; }, kUntilSilent);
   row->guest_esr = lab_->Console(console).first_esr;
   row->outcome = lab_->Console(console).panics > 0
                      ? "panic"
                      : fmt::format("signal_{}", felt ? felt->signal : 0);
   Keep(*row);
+  EXPECT_EQ(watch->place(), table.page);
+  return *row;
+}
+
+void ExitKindsTest::ExpectAWalkToAbortAt(int level) {
+  constexpr int kGuests = 4;
+  std::optional<ExitRow> row;
+  for (int i = 0; i < kGuests && !row; ++i) {
+    if (i > 0) {
+      lab_->narrator().Say("the guest's kernel read the table first; another guest");
+      EXPECT_TRUE(guests_.back()->Destroy());
+      guests_.pop_back();
+    }
+    row = WalkBadTable(fmt::format("walk{}_{}", level, i), level);
+    ASSERT_FALSE(HasFailure());
+  }
+  ASSERT_TRUE(row) << "the guests' kernels were always first";
   EXPECT_EQ(row->esr & 0x3f, 0x14u + static_cast<unsigned>(level));
   EXPECT_EQ(row->flags, 0u);
   EXPECT_EQ(row->gpa, 0u);
   EXPECT_EQ(row->located_by, "walk");
-  EXPECT_EQ(watch->place(), table.page);
   ASSERT_TRUE(row->guest_esr);
   EXPECT_EQ(*row->guest_esr & 0x3f, row->esr & 0x3f);
 }

@@ -115,15 +115,22 @@ TEST_F(Aftermath, ACoreDumpIntoAPipeReadsThePageAgain) {
   ExpectNextBootIsSound();
 }
 
-// The way out that an operator has: no anonymous memory in a dump.
+// The way out that an operator has: no anonymous memory in a dump. With the agent held back, the
+// page is anybody's afterwards: the next owner's clear_page, which no dump calls, is the only other
+// reader that there may be.
 TEST_F(Aftermath, WithoutAnonymousMemoryInTheDumpItIsReadOnce) {
   Write("/proc/sys/kernel/core_pattern", "|/init --count /run/core");
   ASSERT_NO_FATAL_FAILURE(BeginVictim());
   Write(fmt::format("/proc/{}/coredump_filter", victim_.pid), "0");
   ASSERT_NO_FATAL_FAILURE(SignalAgent(SIGSTOP));
   ASSERT_NO_FATAL_FAILURE(MakeItBad());
-  const auto felt = TouchUntilDead(*guest_, victim_);
-  ASSERT_TRUE(felt) << felt.error().Text();
+  const auto felt = TouchUntilDead(*guest_, victim_, "read", kUntilSilent);
+  if (!felt) {
+    ASSERT_TRUE(HasPanicked()) << felt.error().Text();
+    EXPECT_GE(Signs().in_clear_page, 1u) << "handed out again, not dumped";
+    KeepAs("core_pattern_pipe_filtered", "reused_panic");
+    return ExpectNextBootIsSound();
+  }
   EXPECT_EQ(felt->signal, SIGBUS);
   const auto dumped = guest_->AskAgain("read", {{"path", "/run/core"}}, kQuestion);
   ASSERT_TRUE(dumped) << dumped.error().Text();

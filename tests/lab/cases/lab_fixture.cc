@@ -4,11 +4,14 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <cstdio>
+
 #include "tests/support/wait_until.h"
 
 namespace seaward::lab {
 
 std::unique_ptr<Lab> LabFixture::lab_;
+int LabFixture::labs_ = 0;
 
 // Says how poisoner and notifier ended, after the last case.
 class EndOfLab : public ::testing::Environment {
@@ -22,15 +25,21 @@ class EndOfLab : public ::testing::Environment {
 };
 [[maybe_unused]] const auto* const kEndOfLab = ::testing::AddGlobalTestEnvironment(new EndOfLab);
 
+void LabFixture::StartLab() {
+  const std::string number = ++labs_ == 1 ? "" : fmt::format("-{}", labs_);
+  auto started = Lab::Start(
+      std::string(SEAWARD_SOURCE_DIR) + "/build/lab/" + program_invocation_short_name + number,
+      stdout, libvirt());
+  ASSERT_TRUE(started) << started.error().Text();
+  lab_ = std::move(*started);
+}
+
 void LabFixture::SetUp() {
   if (!lab_) {
-    auto started =
-        Lab::Start(std::string(SEAWARD_SOURCE_DIR) + "/build/lab/" + program_invocation_short_name,
-                   stdout, libvirt());
-    ASSERT_TRUE(started) << started.error().Text();
-    lab_ = std::move(*started);
+    ASSERT_NO_FATAL_FAILURE(StartLab());
   }
   lab_->narrator().Chapter(::testing::UnitTest::GetInstance()->current_test_info()->name());
+  console_begin_ = lab_->ConsoleSize();
 }
 
 void LabFixture::TearDown() {
@@ -39,7 +48,9 @@ void LabFixture::TearDown() {
   if (!lab_) return;
   for (const GuestPhysAddr page : poisoned_) EXPECT_TRUE(lab_->poison().Heal(page));
   if (notifier_is_special_ && !HasFailure()) WithNotifier({});
-  if (HasFailure()) lab_.reset();
+  if (!HasFailure()) return;
+  std::printf("the guests said:\n%s\n", lab_->ConsoleText(console_begin_).c_str());
+  lab_.reset();
 }
 
 NestedGuest* LabFixture::StartGuest(const GuestPlan& plan) {

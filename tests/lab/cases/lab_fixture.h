@@ -21,10 +21,10 @@ class LabFixture : public ::testing::Test {
   // Of all suites of a program.
   virtual LibvirtMode libvirt() const { return LibvirtMode::kSession; }
 
-  // What a run leaves is in build/lab/PROGRAM.
+  // What a run leaves is in build/lab/PROGRAM, of later hosts in build/lab/PROGRAM-2 and so on.
   void SetUp() override;
   // Guests of the case are destroyed, its pages are good again, the notifier has its usual
-  // configuration.
+  // configuration. Of a case that failed, what its guests said is printed.
   void TearDown() override;
 
   // Null, and a failure, when it does not come up.
@@ -64,13 +64,16 @@ class LabFixture : public ::testing::Test {
   void WithNotifier(const NotifierPlan& plan);
 
   static std::unique_ptr<Lab> lab_;
+  static int labs_;
   std::list<std::unique_ptr<NestedGuest>> guests_;
   std::set<GuestPhysAddr> poisoned_;  // healing one heals it in all guests
   Victim victim_;
 
  private:
   friend class EndOfLab;
+  void StartLab();
   bool notifier_is_special_ = false;
+  std::size_t console_begin_ = 0;
 };
 
 }  // namespace seaward::lab
