@@ -76,6 +76,7 @@ class FakeDomain final : public DomainHands {
     return running ? std::optional(memory) : std::nullopt;
   }
   bool MayRestartTransient(const Uuid&) const override { return may_restart_transient; }
+  bool HasFixedBacking(const std::string&) const override { return has_fixed_backing; }
   void RetireFrames(const Uuid&, const Uuid& incarnation) override {
     calls.push_back(incarnation == memory ? "retire" : "retire other");
   }
@@ -102,6 +103,7 @@ class FakeDomain final : public DomainHands {
   bool paused = false;
   bool persistent = true;
   bool may_restart_transient = false;
+  bool has_fixed_backing = false;
   int failing_starts = 0;
   Uuid memory;
   std::vector<std::string> calls;  // in order, with their effects unless the notifier died before
@@ -296,6 +298,13 @@ TEST_F(ActionDeskTest, ATransientDomainIsRestartedOnlyWhereThePolicySaysSo) {
   domain_.may_restart_transient = true;
   EXPECT_EQ(StateAfter(DecidesTo(policy::Intervention::kColdRestart)), ActionState::kDone);
   EXPECT_TRUE(domain_.running);
+}
+
+TEST_F(ActionDeskTest, AVmWhoseMemoryStaysIsNotRestartedForIt) {
+  domain_.has_fixed_backing = true;
+  EXPECT_EQ(StateAfter(DecidesTo(policy::Intervention::kColdRestart)), ActionState::kRefused);
+  EXPECT_THAT(Row().result, HasSubstr("fixed_backing"));
+  EXPECT_EQ(StateAfter(DecidesTo(policy::Intervention::kReset)), ActionState::kDone);
 }
 
 TEST_F(ActionDeskTest, WhatIsNoDomainOrDoesNotRunIsRefused) {

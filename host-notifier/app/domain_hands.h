@@ -23,6 +23,8 @@ class DomainHands {
   // The memory that the VM has now; nullopt: not known (yet).
   virtual std::optional<Uuid> Incarnation(const Uuid& vm) const = 0;
   virtual bool MayRestartTransient(const Uuid& vm) const = 0;
+  // The next process of that VM has the same memory, bad pages and all.
+  virtual bool HasFixedBacking(const std::string& vm_name) const = 0;
   // The VM was stopped: queues the retirement of this incarnation's frames before the ledger's next
   // write, so that what is done after that write cannot be given them.
   virtual void RetireFrames(const Uuid& vm, const Uuid& incarnation) = 0;

@@ -35,6 +35,9 @@ void Intervention::Prepare(const DecisionRow& row, Done done) {
     if (restart && !now->persistent && !hands_.MayRestartTransient(row.vm.uuid))
       return done(End(ActionEvent::kImpossible,
                       "a transient domain, which ends with its process; see restart_transient"));
+    if (restart && hands_.HasFixedBacking(row.vm.name))
+      return done(
+          End(ActionEvent::kImpossible, "its memory stays with its bad pages; see fixed_backing"));
     StepEnd begin{ActionEvent::kBegin, {}};
     if (restart) begin.note.kept_xml = now->xml;
     done(begin);

@@ -42,6 +42,10 @@ bool NotifierHands::MayRestartTransient(const Uuid& vm) const {
   return notifier_.policy().MayRestartTransient(vm);
 }
 
+bool NotifierHands::HasFixedBacking(const std::string& vm_name) const {
+  return notifier_.config().HasFixedBacking(vm_name);
+}
+
 void NotifierHands::RetireFrames(const Uuid& vm, const Uuid& incarnation) {
   const auto found = notifier_.vms().find(vm);
   // Of one that is forgotten: at the end of a VM its GHES makes no difference.

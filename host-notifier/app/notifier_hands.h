@@ -20,6 +20,7 @@ class NotifierHands final : public DomainHands {
                    std::function<void(Status)> done) override;
   std::optional<Uuid> Incarnation(const Uuid& vm) const override;
   bool MayRestartTransient(const Uuid& vm) const override;
+  bool HasFixedBacking(const std::string& vm_name) const override;
   void RetireFrames(const Uuid& vm, const Uuid& incarnation) override;
 
  private:

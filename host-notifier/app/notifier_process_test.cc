@@ -112,7 +112,8 @@ TEST_F(NotifierProcessTest, ANewBootGetsEveryPageAgain) {
 
 TEST_F(NotifierProcessTest, FullDiskKeepsSlotsAndSaysSoWhileDeliveryGoesOn) {
   GuestBoots();
-  // In 512-byte blocks. A fresh ledger fits with some room; its log overruns that after a few events.
+  // In 512-byte blocks. A fresh ledger fits with some room; its log overruns that after a few
+  // events.
   StartNotifier("ulimit -S -f 340;");
   VmmAttaches();
   std::uint64_t next = 0;

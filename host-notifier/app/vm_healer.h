@@ -10,9 +10,9 @@
 // A refusal anywhere leaves the page as it was, with the reason; it is tried again when a VMM
 // attaches and when the guest boots or answers anew.
 //
-// At these occasions, in every mode, it also finds the pages that somebody else replaced: a VMM that
-// mapped other memory, a balloon that went and came, QEMU at a reset, the host's kernel that moved
-// the content. They go the same way from the third step on.
+// At these occasions, in every mode, it also finds the pages that somebody else replaced: a VMM
+// that mapped other memory, a balloon that went and came, QEMU at a reset, the host's kernel that
+// moved the content. They go the same way from the third step on.
 //
 // Thread: the loop's. Held by shared_ptr: answers of the ledger may come after its owner let go.
 #pragma once
