@@ -116,7 +116,8 @@ class ExitCodes(unittest.TestCase):
 
 class Configs(unittest.TestCase):
     def test_every_shipped_configuration_loads(self):
-        shipped = {str(p.relative_to(SOURCE)) for p in (SOURCE / "configs").rglob("*.yaml")}
+        shipped = {str(p.relative_to(SOURCE)) for p in (SOURCE / "configs").rglob("*.yaml")
+                   if p.parent.name != "prometheus"}  # check_monitoring.py
         self.assertEqual(shipped, set(LOADERS))
         for file, program in LOADERS.items():
             done = run(program, "--check-config", "--config", str(SOURCE / file))
