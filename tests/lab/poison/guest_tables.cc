@@ -77,7 +77,8 @@ Result<std::vector<GuestTable>> FindGuestTables(const MachineRam& ram, GuestPhys
   std::vector<MappedPage> pages;
   for (const StageTwoLeaf& leaf : *leaves) Collect(ram, leaf.root, leaf.root_shift, 0, pages);
 
-  constexpr std::uint64_t kUserLeaf = 0xf43;  // Linux: page, user, shareable, accessed, nG
+  // Linux: page, user, shareable, nG. Not the accessed flag: reclaim takes it away now and then.
+  constexpr std::uint64_t kUserLeaf = 0xb43;
   const auto last = FindHolders(ram, pages, [&](std::uint64_t word) {
     return (word & kUserLeaf) == kUserLeaf && (word & kOutputAddress) == page.value;
   });
