@@ -97,6 +97,15 @@ class Pages(unittest.TestCase):
                 with self.subTest(f"{file}: {key['path']}"):
                     self.assertRegex(items[key["path"]], rf"(?<![\w/]){re.escape(key['default'])}(?![\w/])")
 
+    def test_every_variable_stands_in_a_page(self):
+        contract = (SOURCE / "docs/CONTRACT.md").read_text()
+        table = contract.split("## Environment\n\n")[1].split("\n\n")[0]
+        names = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+        self.assertGreaterEqual(len(names), 10)
+        pages = "\n".join(page.read_text() for page in FOLDER.glob("*.[1-8]"))
+        shown = {name for line in re.findall(r"^\.(?:It )?Ev (.*)", pages, re.M) for name in line.split(" , ")}
+        self.assertEqual(set(), names - shown)
+
     def test_every_function_of_the_library_stands_in_its_page(self):
         symbols = set(re.findall(r"^symbol (\w+)@@", (SOURCE / "host-notifier/vmm/abi.txt").read_text(), re.M))
         page = (FOLDER / "libseaward-vmm.3").read_text()
