@@ -26,12 +26,26 @@ bool StartsMagic(std::span<const std::byte> tail) {
 
 }  // namespace
 
-FrameReader::FrameReader() : buffer_(kCapacity) {
+FrameReader::FrameReader(Memory memory) : memory_(memory) {
+  if (memory_ == Memory::kFixed) Acquire();
+}
+
+void FrameReader::Acquire() {
+  buffer_.resize(kCapacity);
   candidates_.reserve(kCapacity / kMagicBytes.size());
+}
+
+void FrameReader::ReleaseUnused() {
+  if (memory_ == Memory::kFixed || buffered_bytes() != 0) return;
+  Reset();
+  // Assigning {} would empty them and keep their memory.
+  std::vector<std::byte>().swap(buffer_);
+  std::vector<std::size_t>().swap(candidates_);
 }
 
 std::span<const std::byte> FrameReader::Append(std::span<const std::byte> bytes) {
   Compact();
+  if (buffer_.empty()) Acquire();
   const std::size_t taken = std::min(bytes.size(), buffer_.size() - end_);
   std::copy_n(bytes.begin(), taken, buffer_.begin() + static_cast<std::ptrdiff_t>(end_));
   end_ += taken;

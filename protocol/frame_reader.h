@@ -4,7 +4,8 @@
 // A frame that stops in the middle does not hold up the good frames behind it: a complete frame is
 // delivered as soon as its last byte is there, whatever stands before it.
 //
-// Memory is fixed at construction. Any single thread.
+// Memory is bounded, and either fixed at construction or only there while bytes wait. Any single
+// thread.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +21,11 @@ namespace seaward::protocol {
 
 class FrameReader {
  public:
-  FrameReader();
+  enum class Memory {
+    kFixed,     // an agent reads on when its machine has no memory left
+    kOnDemand,  // a host has one reader per VM, nearly all of them idle
+  };
+  explicit FrameReader(Memory memory = Memory::kFixed);
 
   // Takes what fits and returns the rest; after Next() has said nullopt, at least kMaxFrameBytes
   // fit.
@@ -36,6 +41,7 @@ class FrameReader {
       bytes = Append(bytes);
       while (const std::optional<Frame> frame = Next()) on_frame(*frame);
     } while (!bytes.empty());
+    ReleaseUnused();
   }
 
   // The stream ended (port or channel closed): what is left of a torn frame counts as dropped.
@@ -59,7 +65,10 @@ class FrameReader {
   void TakeFrameAt(std::size_t at, std::size_t payload_bytes);
   void DropGarbage();
   void Compact();
+  void Acquire();
+  void ReleaseUnused();
 
+  Memory memory_;
   std::vector<std::byte> buffer_;
   std::size_t begin_ = 0;    // first byte that is not yet used or dropped
   std::size_t end_ = 0;      // behind the last byte appended

@@ -301,6 +301,26 @@ TEST_F(AgentSessionTest, SyncsWhenTheLastReplayedPageIsDealtWith) {
   EXPECT_EQ(syncs_, 2) << "nothing needs to travel";
 }
 
+TEST_F(AgentSessionTest, TakesItsOwnSetAsGivenAndHearsOnlyTheRest) {
+  PageSet wanted;
+  wanted.Insert(ByteRange::Granule(kPage));
+  HostConnectsAndAcks();
+  HostSays(Sync{wanted.digest(), wanted.entries()});
+  HostReports(1, kPage, Evidence::kConsumed, true);
+  const PageSet common = wanted;
+  session_->HostGone();
+  clock_.Advance(seconds(1));
+
+  HostConnectsAndAcks();
+  wanted.Insert(ByteRange::Granule(GuestPhysAddr{kPage.value + 0x8000}));
+  HostSays(Sync{common.digest(), common.entries()});
+  HostSays(Sync{wanted.digest(), wanted.entries()});
+  HostReports(2, GuestPhysAddr{kPage.value + 0x8000});
+  EXPECT_EQ(syncs_, 2) << "once a session";
+  EXPECT_TRUE(session_->Settled());
+  EXPECT_EQ(Heard<Sync>().back().entries, 1u);
+}
+
 TEST_F(AgentSessionTest, ComparesWithTheNewestSetOfTheHost) {
   PageSet wanted;
   HostConnectsAndAcks();

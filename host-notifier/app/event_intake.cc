@@ -103,7 +103,7 @@ void EventIntake::Record(const PoisonEvent& event, const std::optional<ProcessId
   // Looked up once, as near to the exit as the loop's latency allows; retries must not see a later
   // owner of the address.
   const auto frame = std::make_shared<std::optional<std::optional<PageFrame>>>();
-  context_.ledger.Write<ledger::RecordedEvent>(
+  context_.ledger.WriteTogether<ledger::RecordedEvent>(
       [incarnation = incarnation_, source, event, page_id, frame,
        &memory = context_.memory](ledger::Ledger& l) {
         if (!frame->has_value())

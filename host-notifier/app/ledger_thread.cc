@@ -4,11 +4,17 @@
 #include <boost/asio/post.hpp>
 #include <condition_variable>
 #include <deque>
+#include <iterator>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 namespace seaward {
 namespace {
+
+// Writes that share a commit at most: a few milliseconds of work, which is how long a read or the
+// first of them waits for the others.
+constexpr std::size_t kLargestGroup = 128;
 
 // What a later attempt may cure; anything else is the write's own fault.
 bool MayPass(const Error& error) {
@@ -43,9 +49,12 @@ struct LedgerThread::State : std::enable_shared_from_this<State> {
         health_changed(std::move(tell)) {}
 
   void Run();
-  // Takes the next due task; false when it is time to end.
-  bool Next(Task& task, Kind& kind);
+  // Takes the next due task, or all that share a commit; false when it is time to end.
+  bool Next(std::vector<Task>& tasks, Kind& kind);
+  void TakeWrites(std::vector<Task>& tasks);
   void DoWrite(Task task);
+  void DoTogether(std::vector<Task> tasks);
+  void Committed(MonoTime begun);
   void TellHealth(const std::optional<Error>& failing);
   void PostToLoop(std::function<void()> call);
 
@@ -65,7 +74,8 @@ struct LedgerThread::State : std::enable_shared_from_this<State> {
 
   // The ledger thread only.
   bool healthy = true;
-  bool last_chance = false;  // the write at hand was begun while stopping: not tried again
+  bool last_chance = false;    // the write at hand was begun while stopping: not tried again
+  std::size_t one_by_one = 0;  // so many writes could not be done together
   std::chrono::milliseconds wait{0};
   std::thread thread;
 };
@@ -111,24 +121,27 @@ void LedgerThread::Stop() {
 }
 
 void LedgerThread::State::Run() {
-  Task task;
+  std::vector<Task> tasks;
   Kind kind = Kind::kRead;
-  while (Next(task, kind)) {
-    if (kind == Kind::kWrite) {
-      DoWrite(std::move(task));
-      continue;
+  while (Next(tasks, kind)) {
+    if (kind == Kind::kRead) {
+      static_cast<void>(tasks.front().attempt(*ledger));
+      PostToLoop(std::move(tasks.front().finish));
+    } else if (tasks.size() == 1) {
+      DoWrite(std::move(tasks.front()));
+    } else {
+      DoTogether(std::move(tasks));
     }
-    static_cast<void>(task.attempt(*ledger));
-    PostToLoop(std::move(task.finish));
   }
 }
 
-bool LedgerThread::State::Next(Task& task, Kind& kind) {
+bool LedgerThread::State::Next(std::vector<Task>& tasks, Kind& kind) {
+  tasks.clear();
   std::unique_lock lock(mutex);
   for (;;) {
     if (!reads.empty()) {
       kind = Kind::kRead;
-      task = std::move(reads.front());
+      tasks.push_back(std::move(reads.front()));
       reads.pop_front();
       return true;
     }
@@ -136,8 +149,7 @@ bool LedgerThread::State::Next(Task& task, Kind& kind) {
     if (!writes.empty() && due) {
       kind = Kind::kWrite;
       last_chance = stopping;
-      task = std::move(writes.front());
-      writes.pop_front();
+      TakeWrites(tasks);
       return true;
     }
     if (stopping) return false;
@@ -149,11 +161,44 @@ bool LedgerThread::State::Next(Task& task, Kind& kind) {
   }
 }
 
+void LedgerThread::State::TakeWrites(std::vector<Task>& tasks) {
+  do {
+    tasks.push_back(std::move(writes.front()));
+    writes.pop_front();
+  } while (one_by_one == 0 && tasks.size() < kLargestGroup && tasks.back().shares_commit &&
+           !writes.empty() && writes.front().shares_commit);
+  if (one_by_one > 0) --one_by_one;
+}
+
+void LedgerThread::State::Committed(MonoTime begun) {
+  if (options.committed)
+    PostToLoop([this, took = clock.Now() - begun] { options.committed(took); });
+}
+
+void LedgerThread::State::DoTogether(std::vector<Task> tasks) {
+  const MonoTime begun = clock.Now();
+  const Status done = ledger->Together([&]() -> Status {
+    for (const Task& task : tasks)
+      if (Status one = task.attempt(*ledger); !one && MayPass(one.error())) return one;
+    return {};
+  });
+  if (!done) {
+    // One after the other they show which of them the disk cannot take, and the others are done.
+    const std::lock_guard lock(mutex);
+    one_by_one = tasks.size();
+    writes.insert(writes.begin(), std::make_move_iterator(tasks.begin()),
+                  std::make_move_iterator(tasks.end()));
+    return;
+  }
+  Committed(begun);
+  TellHealth(std::nullopt);
+  for (Task& task : tasks) PostToLoop(std::move(task.finish));
+}
+
 void LedgerThread::State::DoWrite(Task task) {
   const MonoTime begun = clock.Now();
   const Status done = task.attempt(*ledger);
-  if (done && options.committed)
-    PostToLoop([this, took = clock.Now() - begun] { options.committed(took); });
+  if (done) Committed(begun);
   const bool again = !done && MayPass(done.error());
   TellHealth(again ? std::optional<Error>(done.error()) : std::nullopt);
   if (!again) {
@@ -167,6 +212,7 @@ void LedgerThread::State::DoWrite(Task task) {
   const std::lock_guard lock(mutex);
   if (last_chance) return writes.clear();
   writes.push_front(std::move(task));
+  ++one_by_one;
   not_before = clock.Now() + wait;
 }
 

@@ -28,7 +28,7 @@ class LedgerThread {
     // Writes waiting for the disk. Events are bounded by their rings already; this bounds what
     // guests can make us remember beyond them.
     std::size_t longest_queue = 65536;
-    // How long each write took that the disk accepted; on the loop's thread.
+    // How long each commit took that the disk accepted; on the loop's thread.
     std::function<void(std::chrono::nanoseconds)> committed = {};
   };
 
@@ -43,6 +43,15 @@ class LedgerThread {
   template <class T>
   void Write(std::function<Result<T>(ledger::Ledger&)> work, std::function<void(Result<T>)> done) {
     Enqueue(MakeTask<T>(std::move(work), std::move(done)), Kind::kWrite);
+  }
+  // The same for the writes of which there are many: those that wait in a row share one commit.
+  // `work` does nothing that a rollback would not undo, and relies on nothing being durable yet.
+  template <class T>
+  void WriteTogether(std::function<Result<T>(ledger::Ledger&)> work,
+                     std::function<void(Result<T>)> done) {
+    Task task = MakeTask<T>(std::move(work), std::move(done));
+    task.shares_commit = true;
+    Enqueue(std::move(task), Kind::kWrite);
   }
   template <class T>
   void Read(std::function<Result<T>(ledger::Ledger&)> work, std::function<void(Result<T>)> done) {
@@ -61,6 +70,7 @@ class LedgerThread {
     std::function<Status(ledger::Ledger&)> attempt;  // on the ledger thread
     std::function<void()> finish;                    // on the loop's
     std::function<void()> refuse;                    // on the loop's, instead
+    bool shares_commit = false;
   };
   struct State;
 

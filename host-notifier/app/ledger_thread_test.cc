@@ -42,6 +42,26 @@ class LedgerThreadTest : public ::testing::Test {
         [work](ledger::Ledger&) { return work(); },
         [this, number](const Status& done) { done_.push_back(done ? number : -number); });
   }
+  void WriteTogether(int number, const std::function<Status()>& work) {
+    thread_->WriteTogether<void>(
+        [work](ledger::Ledger&) { return work(); },
+        [this, number](const Status& done) { done_.push_back(done ? number : -number); });
+  }
+  // Keeps the thread busy until `released`, so that what comes meanwhile waits together.
+  void HoldThread(const std::atomic<bool>& released) {
+    const auto held = std::make_shared<std::atomic<bool>>(false);
+    Write(0, [held, &released]() -> Status {
+      *held = true;
+      held->notify_one();
+      released.wait(false);
+      return {};
+    });
+    held->wait(false);
+  }
+  void Release(std::atomic<bool>& released) {
+    released = true;
+    released.notify_one();
+  }
   template <class Condition>
   void RunUntil(Condition condition) {
     const auto work = boost::asio::make_work_guard(loop_);
@@ -84,6 +104,39 @@ TEST_F(LedgerThreadTest, AWriteThatCannotEverSucceedIsNotRepeated) {
   EXPECT_EQ(-1, done_[0]);
   EXPECT_EQ(1, attempts);
   EXPECT_TRUE(health_.empty());
+}
+
+TEST_F(LedgerThreadTest, WritesThatWaitTogetherShareACommit) {
+  std::atomic<bool> released{false};
+  HoldThread(released);
+  WriteTogether(1, [] { return Status(); });
+  WriteTogether(2, [] { return Status(Fail(ErrorCode::kInvalid, "no such page")); });
+  WriteTogether(3, [] { return Status(); });
+  Write(4);
+  Release(released);
+  RunUntil([this] { return done_.size() == 5; });
+  EXPECT_EQ((std::vector<int>{0, 1, -2, 3, 4}), done_);
+  EXPECT_EQ(3, committed_) << "the one that held the thread, the three, the last";
+  EXPECT_TRUE(health_.empty());
+}
+
+TEST_F(LedgerThreadTest, AnErrorOfTheDiskInACommonCommitDelaysOnlyThoseBehindIt) {
+  std::atomic<bool> released{false};
+  std::atomic<bool> full{true};
+  HoldThread(released);
+  WriteTogether(1, [] { return Status(); });
+  WriteTogether(2, [&]() -> Status {
+    if (full) return Fail(ErrorCode::kNoSpace, "full");
+    return {};
+  });
+  WriteTogether(3, [] { return Status(); });
+  Release(released);
+  RunUntil([this] { return !health_.empty(); });
+  EXPECT_EQ((std::vector<int>{0, 1}), done_);
+  full = false;
+  RunUntil([this] { return done_.size() == 4; });
+  EXPECT_EQ((std::vector<int>{0, 1, 2, 3}), done_);
+  EXPECT_EQ((std::vector<bool>{true, false}), health_);
 }
 
 TEST_F(LedgerThreadTest, ReadsDoNotWaitForAFullDisk) {

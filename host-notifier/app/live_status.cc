@@ -20,6 +20,7 @@ VmSnapshot Live(const Vm& vm) {
   live.reboots = vm.reboots();
   for (std::size_t i = 0; i < session::kProtocolFaults; ++i)
     live.protocol_faults += vm.session().faults(static_cast<session::ProtocolFault>(i));
+  live.overdue_verdicts = vm.session().overdue_entries();
   const EventIntake::Counts& events = vm.event_counts();
   live.events = {.located = events.located,
                  .suspected = events.suspected,

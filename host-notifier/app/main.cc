@@ -10,8 +10,10 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/descriptor_limit.h"
 #include "base/file_io.h"
 #include "host-notifier/app/kernel_host_memory.h"
+#include "host-notifier/app/memory_return.h"
 #include "host-notifier/app/notifier.h"
 #include "host-notifier/app/service_notify.h"
 
@@ -45,6 +47,8 @@ int Run(const config::NotifierConfig& config, const Logger& log) {
   // A guest or client that goes away, or a file at its size limit, is an error to handle, no death.
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);
+  RaiseDescriptorLimit();  // each VM takes several
+  ReturnMemoryPromptly();
   const SystemClock clock;
   auto ledger = OpenLedger(config, clock, log);
   if (!ledger) return Fail(log, ledger.error());

@@ -34,6 +34,33 @@ TEST_F(NotifierProcessTest, ExitsWaitInTheRingForANotifierThatComesLater) {
   EXPECT_EQ(5, Count("SELECT sum(event_count) FROM page"));
 }
 
+TEST_F(NotifierProcessTest, AVerdictThatFollowsADeferralIsHeardByTheNextNotifier) {
+  guest_.set_decide([](const protocol::PoisonEntry& entry) {
+    protocol::VerdictRecord record;
+    record.id = entry.id;
+    record.range = entry.range;
+    record.outcome = protocol::Outcome::kDeferred;
+    record.next_try = std::chrono::hours(1);
+    return std::vector{record};
+  });
+  GuestBoots();
+  StartNotifier();
+  VmmAttaches();
+  VcpuConsumesPoison(kPage);
+  Until("the deferral is durable",
+        [this] { return Count("SELECT count(*) FROM page WHERE life='deferred'") == 1; });
+  KillNotifier();
+  StartNotifier();
+  Until("the guest is asked again", [this] { return guest_.entries_heard().size() == 2; });
+  protocol::VerdictRecord late;
+  late.id = guest_.entries_heard().back().id;
+  late.range = ByteRange::Granule(GuestPhysAddr{kPage});
+  late.outcome = protocol::Outcome::kRetired;
+  guest_.Say(protocol::Verdict{{late}});
+  Until("the ledger has the verdict",
+        [this] { return StatusOf("/vms/0/pages/0/life") == "retired"; });
+}
+
 enum class Moment { kBeforeDelivery, kBetweenDeliveryAndVerdict, kAfterVerdict };
 
 class NotifierKilledTest : public NotifierProcessTest,

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "host-notifier/app/live_status.h"
+#include "host-notifier/app/memory_return.h"
 #include "host-notifier/classify/classify.h"
 
 namespace seaward {
@@ -16,6 +17,12 @@ Error Unknown(const std::string& vm) {
   return Error{ErrorCode::kNotFound, 0, "no VM is called '" + vm + "'"};
 }
 
+// In one answer: the notifier holds some 200 MB for it, and gives them back afterwards.
+constexpr std::uint32_t kMostPages = 200'000;
+
+// By then the answer is written, or the client has lost our patience.
+constexpr std::chrono::seconds kAnswerGone{15};
+
 // What the ledger adds to a status: rows of the live VMs, and VMs that are not there now.
 struct Rows {
   std::vector<ledger::VmRow> vms;
@@ -23,11 +30,12 @@ struct Rows {
   std::optional<ledger::RebuildRow> rebuild;
 };
 
-Result<Rows> ReadRows(ledger::Ledger& ledger, const std::optional<Uuid>& only) {
+Result<Rows> ReadRows(ledger::Ledger& ledger, const std::optional<Uuid>& only, bool with_pages) {
   ledger::LedgerView view = ledger.View();
   auto vms = view.Vms();
   if (!vms) return Forward(vms);
-  auto pages = view.Pages({.vm = only});
+  auto pages =
+      with_pages ? view.Pages({.vm = only, .limit = kMostPages}) : std::vector<ledger::PageRow>();
   if (!pages) return Forward(pages);
   auto rebuild = view.Rebuild();
   if (!rebuild) return Forward(rebuild);
@@ -45,6 +53,7 @@ Result<observe::EventsSnapshot> ReadEvents(ledger::Ledger& ledger,
 }
 
 void Join(StatusSnapshot& status, Rows rows, const std::optional<Uuid>& only) {
+  status.pages_complete = rows.pages.size() < kMostPages;
   status.rebuild = std::move(rows.rebuild);
   std::map<Uuid, VmSnapshot> by_uuid;
   for (VmSnapshot& vm : status.vms) by_uuid.insert_or_assign(vm.vm.uuid, std::move(vm));
@@ -81,14 +90,17 @@ void OperatorDesk::FindVm(const std::string& name_or_uuid,
 
 void OperatorDesk::GetStatus(const observe::StatusRequest& request,
                              std::function<void(Result<StatusSnapshot>)> done) {
-  const auto answer = [this, done](const std::optional<Uuid>& only) {
-    notifier_.ledger().Read<Rows>([only](ledger::Ledger& l) { return ReadRows(l, only); },
-                                  [this, only, done](Result<Rows> rows) {
-                                    if (!rows) return done(Forward(rows));
-                                    StatusSnapshot status = LiveStatus(notifier_);
-                                    Join(status, std::move(*rows), only);
-                                    done(std::move(status));
-                                  });
+  const auto answer = [this, done, pages = request.with_pages](const std::optional<Uuid>& only) {
+    notifier_.ledger().Read<Rows>(
+        [only, pages](ledger::Ledger& l) { return ReadRows(l, only, pages); },
+        [this, only, pages, done](Result<Rows> rows) {
+          if (!rows) return done(Forward(rows));
+          StatusSnapshot status = LiveStatus(notifier_);
+          status.with_pages = pages;
+          Join(status, std::move(*rows), only);
+          done(std::move(status));
+          if (pages && !only) trim_.Start(kAnswerGone, [] { ReturnFreeMemory(); });
+        });
   };
   if (!request.vm) return answer(std::nullopt);
   FindVm(*request.vm, [answer, done](Result<ledger::VmIdentity> vm) {

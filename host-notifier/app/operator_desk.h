@@ -14,7 +14,11 @@ class OperatorDesk final : public observe::ControlHandler {
  public:
   // Both outlive the desk.
   OperatorDesk(Notifier& notifier, const Clock& clock)
-      : notifier_(notifier), clock_(clock), domains_(notifier), upkeep_(notifier, clock) {}
+      : notifier_(notifier),
+        clock_(clock),
+        domains_(notifier),
+        upkeep_(notifier, clock),
+        trim_(notifier.loop()) {}
 
   void GetStatus(const observe::StatusRequest& request,
                  std::function<void(Result<observe::StatusSnapshot>)> done) override;
@@ -62,6 +66,7 @@ class OperatorDesk final : public observe::ControlHandler {
   const Clock& clock_;
   DomainDesk domains_;
   UpkeepDesk upkeep_;
+  LoopTimer trim_;  // of memory, after a large answer
 };
 
 }  // namespace seaward

@@ -15,13 +15,15 @@ session::SessionLimits LimitsOf(const config::SessionConfig& config) {
   limits.resend_initial = config.resend_initial;
   limits.resend_max = config.resend_max;
   limits.heartbeat = config.heartbeat;
+  limits.verdict_deadline = config.verdict_deadline;
   limits.outstanding_bytes = config.outstanding_bytes;
   return limits;
 }
 
+// A deferral is no last word: what followed it while nobody listened is asked for.
 bool IsAnswered(ledger::PageLife life) {
   return life == ledger::PageLife::kRetired || life == ledger::PageLife::kExcluded ||
-         life == ledger::PageLife::kDeferred || life == ledger::PageLife::kFailed;
+         life == ledger::PageLife::kFailed;
 }
 
 }  // namespace
@@ -113,7 +115,7 @@ void Vm::BeginIncarnation(const ProcessIdentity& process) {
   if (!watch) return;  // gone already: the next sighting finds its successor
   process_watch_ = std::move(*watch);
   process_ = process;
-  context_.ledger.Write<Known>(
+  context_.ledger.WriteTogether<Known>(
       [identity = identity_, process, backing = Backing()](ledger::Ledger& l) {
         return LoadIncarnation(l, identity, process, backing);
       },

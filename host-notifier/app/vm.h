@@ -103,6 +103,7 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   void OnSent(const protocol::PoisonEntry& entry, const Uuid& boot_id) override;
   void OnVerdict(const protocol::VerdictRecord& record, const Uuid& boot_id) override;
   void OnSynced(const Uuid& boot_id, protocol::Stage stage) override;
+  void OnVerdictsOverdue(std::size_t entries) override;
   void OnStats(const protocol::Stats& stats) override;
   void OnPhase(session::Phase phase) override;
   void OnProtocolFault(session::ProtocolFault fault, std::uint64_t count) override;
@@ -167,6 +168,7 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   std::unique_ptr<FdWatch> process_watch_;
   std::uint64_t rings_made_ = 0;
   std::vector<std::uint64_t> delivered_;  // sent, and not yet on their way to the ledger
+  std::size_t verdicts_waiting_ = 0;      // on their way to the ledger
   bool session_open_ = false;
   bool paused_ = false;  // PauseIntake
   bool gone_ = false;    // a domain that ended and was not seen since

@@ -6,7 +6,7 @@ bool VmAlarms::Change(ledger::AlarmKind kind, bool raised) {
   const auto [at, first] = states_.try_emplace(kind);
   if (!first && at->second.raised == raised) return false;
   at->second = {raised, context_.clock.WallNow()};
-  context_.ledger.Write<std::optional<ledger::AlarmRow>>(
+  context_.ledger.WriteTogether<std::optional<ledger::AlarmRow>>(
       [vm = vm_, kind, raised](ledger::Ledger& l) { return l.RecordAlarm(vm, kind, raised); },
       [&observer = context_.observer, &log = context_.log, vm = vm_,
        kind](const Result<std::optional<ledger::AlarmRow>>& row) {

@@ -6,6 +6,13 @@
 #include "host-notifier/app/vm.h"
 
 namespace seaward {
+namespace {
+
+// Verdicts of one guest that wait for the disk: twice what one chunk of its bytes can hold. Beyond
+// that it is not read, so that its words do not crowd out what others have to say.
+constexpr std::size_t kMaxVerdictsWaiting = 1024;
+
+}  // namespace
 
 void Vm::ChannelOpened() {
   log_.Info("channel_open", {{"vm", identity_.name}});
@@ -37,7 +44,8 @@ void Vm::ChannelClosed(const Error& why) {
 
 // After every call into the session: when it wants to be called next, and whether it can take more.
 void Vm::AfterSession() {
-  if (session_open_) link_.SetReading(session_.ReadAllowance() > 0);
+  const bool room = verdicts_waiting_ < kMaxVerdictsWaiting;
+  if (session_open_) link_.SetReading(session_.ReadAllowance() > 0 && room);
   const auto deadline = session_.NextDeadline();
   if (!deadline) return session_timer_.Cancel();
   const auto wait = std::max(*deadline - context_.clock.Now(), std::chrono::nanoseconds(0));
@@ -55,7 +63,7 @@ void Vm::OnHello(const protocol::Hello& hello, bool new_boot) {
                       {"agent", hello.agent_version}});
   if (!incarnation_) return;
   if (new_boot) intake_->book().StartNewBoot();
-  context_.ledger.Write<bool>(
+  context_.ledger.WriteTogether<bool>(
       [incarnation = *incarnation_, boot = hello.boot_id](ledger::Ledger& l) {
         return l.BeginBoot(incarnation, boot);
       },
@@ -78,18 +86,22 @@ void Vm::OnSent(const protocol::PoisonEntry& entry, const Uuid&) {
 }
 
 void Vm::RecordDelivered() {
-  context_.ledger.Write<void>(
+  context_.ledger.WriteTogether<void>(
       [ids = std::exchange(delivered_, {})](ledger::Ledger& l) { return l.RecordDelivered(ids); },
       [](const Status&) {});  // an id without a row: its event's own error was logged
 }
 
 void Vm::OnVerdict(const protocol::VerdictRecord& record, const Uuid& boot_id) {
   if (!incarnation_) return;
-  context_.ledger.Write<ledger::RecordedVerdict>(
+  ++verdicts_waiting_;
+  context_.ledger.WriteTogether<ledger::RecordedVerdict>(
       [incarnation = *incarnation_, boot_id, record, received = context_.clock.Now()](
           ledger::Ledger& l) { return l.RecordVerdict(incarnation, boot_id, record, received); },
       [weak = weak_from_this(), record](const Result<ledger::RecordedVerdict>& recorded) {
-        if (const auto self = weak.lock()) self->VerdictRecorded(record, recorded);
+        const auto self = weak.lock();
+        if (self == nullptr) return;
+        self->VerdictRecorded(record, recorded);
+        if (self->verdicts_waiting_-- == kMaxVerdictsWaiting) self->AfterSession();
       });
 }
 
@@ -120,6 +132,13 @@ void Vm::OnSynced(const Uuid& boot_id, protocol::Stage stage) {
                        {"boot", FormatUuid(boot_id)},
                        {"stage", std::string(protocol::ToString(stage))},
                        {"pages", std::to_string(session_.wanted_entries())}});
+}
+
+void Vm::OnVerdictsOverdue(std::size_t entries) {
+  log_.Warning("verdicts_overdue", {{"vm", identity_.name},
+                                    {"pages", std::to_string(entries)},
+                                    {"phase", std::string(session::ToString(session_.phase()))},
+                                    {"effect", "the guest may still use them"}});
 }
 
 void Vm::OnStats(const protocol::Stats& stats) {

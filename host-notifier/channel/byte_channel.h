@@ -30,8 +30,7 @@ class ByteChannel {
   virtual ~ByteChannel() = default;
   // Takes all of `bytes` or none: false when more than kMaxQueued would wait, or not open.
   virtual bool Send(std::span<const std::byte> bytes) = 0;
-  // false: takes in no more bytes (a chunk of up to 16 KiB may be under way) until true again. A
-  // new channel reads.
+  // false: takes in no more bytes until true again. A new channel reads.
   virtual void SetReading(bool reading) = 0;
   // The process that listens at the other end, when the kernel vouches for it.
   virtual std::optional<pid_t> PeerPid() const { return std::nullopt; }

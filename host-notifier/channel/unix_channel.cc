@@ -30,7 +30,6 @@ struct Connection {
   bool opened = false;
   bool reading = true;
   bool read_pending = false;
-  std::array<std::byte, kReadChunk> in{};
   std::vector<std::byte> waiting;  // queued, not yet given to the kernel
   std::vector<std::byte> writing;  // being written
 };
@@ -48,16 +47,27 @@ void Close(const ConnectionPtr& c, const boost::system::error_code& why) {
   }
 }
 
+// A channel holds a buffer only while bytes are there: most guests are silent most of the time.
+void Read(const ConnectionPtr& c);
+
+void TakeBytes(const ConnectionPtr& c) {
+  std::array<std::byte, kReadChunk> in;
+  boost::system::error_code error;
+  const std::size_t n = c->socket.read_some(asio::buffer(in), error);
+  if (error == asio::error::would_block) return Read(c);
+  if (error) return Close(c, error);
+  c->listener->ChannelBytes(std::span(in).first(n));
+  if (c->listener != nullptr) Read(c);
+}
+
 void Read(const ConnectionPtr& c) {
   if (!c->reading || std::exchange(c->read_pending, true)) return;
-  c->socket.async_read_some(asio::buffer(c->in),
-                            [c](const boost::system::error_code& error, std::size_t n) {
-                              c->read_pending = false;
-                              if (c->listener == nullptr) return;
-                              if (error) return Close(c, error);
-                              c->listener->ChannelBytes(std::span(c->in).first(n));
-                              if (c->listener != nullptr) Read(c);
-                            });
+  c->socket.async_wait(Socket::wait_read, [c](const boost::system::error_code& error) {
+    c->read_pending = false;
+    if (c->listener == nullptr) return;
+    if (error) return Close(c, error);
+    if (c->reading) TakeBytes(c);
+  });
 }
 
 void Write(const ConnectionPtr& c) {
@@ -65,7 +75,7 @@ void Write(const ConnectionPtr& c) {
   std::swap(c->writing, c->waiting);
   asio::async_write(c->socket, asio::buffer(c->writing),
                     [c](const boost::system::error_code& error, std::size_t) {
-                      c->writing.clear();
+                      std::vector<std::byte>().swap(c->writing);  // with its memory
                       if (c->listener == nullptr) return;
                       if (error) return Close(c, error);
                       Write(c);
@@ -115,6 +125,7 @@ Result<std::unique_ptr<ByteChannel>> ConnectUnixChannel(asio::io_context& loop,
   auto connection = std::make_shared<Connection>(loop, &listener);
   boost::system::error_code error;
   connection->socket.assign(asio::local::stream_protocol(), fd->get(), error);
+  if (!error) connection->socket.non_blocking(true, error);
   if (error) return FailErrno(error.value(), "channel " + path);
   static_cast<void>(fd->Release());
   asio::post(loop, [connection] {

@@ -63,7 +63,9 @@ SessionConfig ReadSession(MapReader map) {
   if (session.resend_max < session.resend_initial)
     map.Refuse(longest.at, "'session.resend_max_ms' is less than 'session.resend_initial_ms'");
   session.heartbeat =
-      map.Duration<seconds>("heartbeat_s", seconds(60), {seconds(0), seconds(86400)}).value;
+      map.Duration<seconds>("heartbeat_s", seconds(300), {seconds(0), seconds(86400)}).value;
+  session.verdict_deadline =
+      map.Duration<seconds>("verdict_deadline_s", seconds(60), {seconds(0), seconds(86400)}).value;
   session.outstanding_bytes =
       map.Integer("outstanding_bytes", 32768, {kMinOutstandingBytes, kMaxOutstandingBytes}).value;
   return session;

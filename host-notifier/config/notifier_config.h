@@ -65,7 +65,8 @@ struct MetricsConfig {
 struct SessionConfig {
   std::chrono::milliseconds resend_initial{0};
   std::chrono::milliseconds resend_max{0};
-  std::chrono::seconds heartbeat{0};  // 0 = none
+  std::chrono::seconds heartbeat{0};         // 0 = none
+  std::chrono::seconds verdict_deadline{0};  // 0 = none
   std::uint64_t outstanding_bytes = 0;
 };
 

@@ -37,7 +37,8 @@ void ExpectDefaults(const NotifierConfig& config) {
   EXPECT_TRUE(config.static_vms.empty());
   EXPECT_EQ(config.session.resend_initial, std::chrono::seconds(1));
   EXPECT_EQ(config.session.resend_max, std::chrono::seconds(30));
-  EXPECT_EQ(config.session.heartbeat, std::chrono::seconds(60));
+  EXPECT_EQ(config.session.heartbeat, std::chrono::seconds(300));
+  EXPECT_EQ(config.session.verdict_deadline, std::chrono::seconds(60));
   EXPECT_EQ(config.session.outstanding_bytes, 32768u);
   EXPECT_EQ(config.retention.closed_pages, std::chrono::hours(90 * 24));
   EXPECT_EQ(config.retention.events, std::chrono::hours(90 * 24));

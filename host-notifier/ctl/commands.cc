@@ -23,6 +23,7 @@ std::string RequestLine(const Command& command) {
   std::ranges::replace(op, '-', '_');
   json request{{"op", op}};
   if (!command.vm.empty()) request["vm"] = command.vm;
+  if (command.no_pages) request["pages"] = false;
   if (command.op == "events") {
     request["after_id"] = command.after_id;
     request["limit"] = command.limit;

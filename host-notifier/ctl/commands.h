@@ -19,6 +19,7 @@ struct Command {
   std::string socket;
   std::string vm;  // empty: all
   bool as_json = false;
+  bool no_pages = false;  // of a status
   std::uint64_t after_id = 0;
   std::uint32_t limit = 0;
   std::string gpa;

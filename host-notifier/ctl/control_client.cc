@@ -65,8 +65,10 @@ Status ControlClient::Listen(std::chrono::milliseconds patience,
                              const std::function<bool(const std::string&)>& take) {
   std::string buffer;
   bool heard = false;
+  std::size_t searched = 0;  // an answer may be of many megabytes
   for (;;) {
-    const std::size_t end = buffer.find('\n');
+    const std::size_t end = buffer.find('\n', searched);
+    searched = end == std::string::npos ? buffer.size() : 0;
     if (end != std::string::npos) {
       heard = true;
       if (!take(buffer.substr(0, end))) return {};

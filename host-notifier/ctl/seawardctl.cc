@@ -24,8 +24,9 @@ void Declare(CLI::App& app, Command& command) {
   app.set_version_flag("--version", "seawardctl " SEAWARD_VERSION);
   app.add_option("--socket", command.socket, "The notifier's control socket")
       ->capture_default_str();
-  AddCommand(app, "status", "Show VMs and their bad pages", command)
-      ->add_option("--vm", command.vm, kVmHelp);
+  CLI::App* status = AddCommand(app, "status", "Show VMs and their bad pages", command);
+  status->add_option("--vm", command.vm, kVmHelp);
+  status->add_flag("--no-pages", command.no_pages, "Only the VMs");
   CLI::App* events = AddCommand(app, "events", "Show recorded events", command);
   events->add_option("--vm", command.vm, kVmHelp);
   events->add_option("--after", command.after_id, "Only events with a higher id, oldest first");

@@ -80,12 +80,17 @@ Row VmRow(const json& vm) {
     const std::string life = Cell(page, "life");
     return life == "retired" || life == "excluded";
   });
-  return {Cell(vm, "name"),          Cell(vm, "running"),
-          Cell(vm, "attached"),      Cell(vm, "session"),
-          Cell(events, "located"),   Cell(events, "suspected"),
-          Cell(events, "gva_only"),  Cell(events, "unlocated"),
-          Cell(events, "lost"),      fmt::format("{}", pages.size()),
-          fmt::format("{}", retired)};
+  return {Cell(vm, "name"),
+          Cell(vm, "running"),
+          Cell(vm, "attached"),
+          Cell(vm, "session"),
+          Cell(events, "located"),
+          Cell(events, "suspected"),
+          Cell(events, "gva_only"),
+          Cell(events, "unlocated"),
+          Cell(events, "lost"),
+          pages.is_array() ? fmt::format("{}", pages.size()) : "-",
+          pages.is_array() ? fmt::format("{}", retired) : "-"};
 }
 
 Row PageCells(const json& page) {
@@ -124,6 +129,8 @@ std::string Warnings(const json& status) {
     text += fmt::format("LEDGER BEGUN ANEW {}: the one before is {} ({})\n",
                         Time(rebuilt, "since_unix_us"), Cell(rebuilt, "set_aside"),
                         Cell(rebuilt, "why"));
+  if (Cell(status, "pages_complete") == "no")
+    text += "TOO MANY PAGES for one answer: --vm shows those of one VM\n";
   if (Cell(status, "draining") == "yes")
     text += "DRAINED: no memory error is delivered (seawardctl drain --end)\n";
   return text;

@@ -52,14 +52,26 @@ Result<Ledger::Opened> Ledger::Open(const std::string& path, const Uuid& host_bo
   return opened;
 }
 
+Status Ledger::Together(const std::function<Status()>& work) {
+  auto transaction = Transaction::Begin(db_);
+  if (!transaction) return Forward(transaction);
+  together_ = true;
+  const Status done = work();
+  together_ = false;
+  return done ? transaction->Commit() : done;
+}
+
 Status Ledger::InOneCommit(WriteOperation operation, const std::function<Status()>& work) {
+  // What a full disk rolled back as a whole must not go on as commits of their own.
+  if (together_ && !db_.InTransaction())
+    return Fail(ErrorCode::kIo, "ledger: the common commit was rolled back");
   auto transaction = Transaction::Begin(db_);
   if (!transaction) return Forward(transaction);
   probe_.Reached(operation, CommitMoment::kBegun);
   if (auto done = work(); !done) return done;
   probe_.Reached(operation, CommitMoment::kWorked);
   if (auto done = transaction->Commit(); !done) return done;
-  probe_.Reached(operation, CommitMoment::kCommitted);
+  if (!together_) probe_.Reached(operation, CommitMoment::kCommitted);
   return {};
 }
 

@@ -50,6 +50,11 @@ class Ledger {
   static Result<Opened> Open(const std::string& path, const Uuid& host_boot, const Clock& clock,
                              const LedgerLimits& limits = {}, LedgerProbe* probe = nullptr);
 
+  // The calls that `work` makes become durable in one commit, which costs what one call costs
+  // alone. A call that fails leaves the others as they are; when `work` or the commit fails,
+  // nothing of it was recorded.
+  Status Together(const std::function<Status()>& work);
+
   // The incarnation of this process; ends every other one of the VM that is still open. The same
   // process again is the same incarnation, even when it was ended by mistake.
   // With kFixed a new incarnation begins with the pages that were bad when the one before ended.
@@ -129,6 +134,7 @@ class Ledger {
   LedgerLimits limits_;
   LedgerProbe silent_;
   LedgerProbe& probe_;
+  bool together_ = false;
 };
 
 struct Ledger::Opened {

@@ -215,20 +215,26 @@ Uuid Query::Id(int column) const {
 }
 
 Result<Transaction> Transaction::Begin(Database& database) {
+  const bool inner = database.InTransaction();
   // IMMEDIATE: a full disk or a lock shows here and not halfway.
-  Query begin(database, "BEGIN IMMEDIATE");
+  Query begin(database, inner ? "SAVEPOINT part" : "BEGIN IMMEDIATE");
   if (auto begun = begin.Run(); !begun) return Forward(begun);
-  return Transaction(database);
+  return Transaction(database, inner);
 }
 
 Transaction::~Transaction() {
   // A full disk may have rolled back on its own. Nothing is to be done about a failing rollback:
   // the next Begin reports it.
-  if (db_ != nullptr && db_->InTransaction()) static_cast<void>(Query(*db_, "ROLLBACK").Run());
+  if (db_ == nullptr || !db_->InTransaction()) return;
+  static_cast<void>(Query(*db_, inner_ ? "ROLLBACK TO part" : "ROLLBACK").Run());
+  if (inner_) static_cast<void>(Query(*db_, "RELEASE part").Run());
 }
 
 Status Transaction::Commit() {
-  return Query(*db_, "COMMIT").Run();
+  auto done = Query(*db_, inner_ ? "RELEASE part" : "COMMIT").Run();
+  // The scope's end must not roll back what another savepoint of this name began.
+  if (done) db_ = nullptr;
+  return done;
 }
 
 }  // namespace seaward::ledger

@@ -118,19 +118,22 @@ class Query {
   std::optional<Error> wrong_;
 };
 
-// Rolls back at the end of its scope unless committed. Durable (synchronous=FULL) after Commit.
+// Rolls back at the end of its scope unless committed. Durable (synchronous=FULL) after Commit; one
+// inside of another is durable with the outer one.
 class Transaction {
  public:
   static Result<Transaction> Begin(Database& database);
-  Transaction(Transaction&& other) noexcept : db_(std::exchange(other.db_, nullptr)) {}
+  Transaction(Transaction&& other) noexcept
+      : db_(std::exchange(other.db_, nullptr)), inner_(other.inner_) {}
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
   ~Transaction();
   Status Commit();
 
  private:
-  explicit Transaction(Database& database) : db_(&database) {}
+  Transaction(Database& database, bool inner) : db_(&database), inner_(inner) {}
   Database* db_;
+  bool inner_;
 };
 
 }  // namespace seaward::ledger

@@ -95,6 +95,9 @@ void AddEvents(Page& page, const std::vector<VmSnapshot>& vms) {
   PerVm(page, MetricType::Counter, "protocol_faults_total",
         "Bytes of a guest that the protocol does not allow.", vms,
         [](const VmSnapshot& vm) { return vm.protocol_faults; });
+  PerVm(page, MetricType::Gauge, "overdue_verdicts",
+        "Bad pages of which the guest has said nothing for too long.", vms,
+        [](const VmSnapshot& vm) { return vm.overdue_verdicts; });
 }
 
 void AddHeals(Page& page, const std::vector<VmSnapshot>& vms) {
@@ -193,7 +196,7 @@ void AddActions(Page& page, const MetricsSnapshot& snapshot) {
 std::string MetricsText(const MetricsSnapshot& snapshot, const Measurements& measurements) {
   Page page;
   AddNotifier(page, snapshot);
-  page.Histogram("ledger_commit_seconds", "Time of one write of the ledger.", measurements.commit);
+  page.Histogram("ledger_commit_seconds", "Time of one commit of the ledger.", measurements.commit);
   AddEvents(page, snapshot.status.vms);
   AddPages(page, snapshot);
   page.Histogram("exposure_seconds", "From the exit to the first verdict retired.",

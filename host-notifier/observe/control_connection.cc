@@ -1,5 +1,6 @@
 #include "host-notifier/observe/control_connection.h"
 
+#include <boost/asio/post.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/write.hpp>
 #include <istream>
@@ -61,7 +62,20 @@ std::function<void(Result<T>)> ControlConnection::FinishWith(std::string (*line)
 }
 
 void ControlConnection::Answer(const StatusRequest& request) {
-  handler_.GetStatus(request, FinishWith(StatusLine));
+  handler_.GetStatus(request, [weak = weak_from_this()](Result<StatusSnapshot> status) {
+    const auto self = weak.lock();
+    if (self == nullptr) return;
+    if (!status) return self->Finish(ErrorLine(status.error()));
+    self->WriteStatus(std::make_shared<StatusText>(std::move(*status)));
+  });
+}
+
+// Whoever else has something for the loop gets a turn in between.
+void ControlConnection::WriteStatus(const std::shared_ptr<StatusText>& text) {
+  if (!socket_.is_open()) return;
+  if (!text->Go()) return Finish(text->Take());
+  boost::asio::post(socket_.get_executor(),
+                    [self = shared_from_this(), text] { self->WriteStatus(text); });
 }
 
 void ControlConnection::Answer(const EventsRequest& request) {

@@ -21,6 +21,8 @@
 
 namespace seaward::observe {
 
+class StatusText;
+
 class ControlConnection final : public std::enable_shared_from_this<ControlConnection> {
  public:
   using Socket = boost::asio::local::stream_protocol::socket;
@@ -53,6 +55,7 @@ class ControlConnection final : public std::enable_shared_from_this<ControlConne
   // Writes the answer, or the error in its place, and ends; nothing when the client is gone.
   template <class T>
   std::function<void(Result<T>)> FinishWith(std::string (*line)(const T&));
+  void WriteStatus(const std::shared_ptr<StatusText>& text);
   Peer PeerOf();
   // record_stream.cc
   void SendRecords();

@@ -57,6 +57,15 @@ Result<ControlRequest> AboutVm(const Json& json) {
   return ControlRequest(Request{std::move(*vm)});
 }
 
+Result<ControlRequest> AboutStatus(const Json& json) {
+  if (auto known = OnlyKeys(json, {"op", "vm", "pages"}); !known) return Forward(known);
+  auto vm = OptionalVm(json);
+  if (!vm) return Forward(vm);
+  const auto pages = json.find("pages");
+  if (pages != json.end() && !pages->is_boolean()) return Bad("'pages' must be true or false");
+  return ControlRequest(StatusRequest{std::move(*vm), pages == json.end() || pages->get<bool>()});
+}
+
 Result<std::string> RequiredVm(const Json& json) {
   auto vm = OptionalVm(json);
   if (!vm) return Forward(vm);
@@ -172,7 +181,7 @@ Result<ControlRequest> ParseControlRequest(std::string_view line) {
   if (!json.is_object()) return Bad("the request must be one JSON object");
   auto op = Text(json, "op");
   if (!op) return Forward(op);
-  if (*op == "status") return AboutVm<StatusRequest>(json);
+  if (*op == "status") return AboutStatus(json);
   if (*op == "watch") return AboutVm<WatchRequest>(json);
   if (*op == "events") return Events(json);
   if (*op == "report") return Report(json);

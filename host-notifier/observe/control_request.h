@@ -29,6 +29,7 @@ inline constexpr std::uint64_t kTopGuestAddress = (std::uint64_t{1} << 52) - 1;
 // `vm` is a name or a UUID everywhere; nullopt: all.
 struct StatusRequest {
   std::optional<std::string> vm;
+  bool with_pages = true;
 };
 struct EventsRequest {
   std::optional<std::string> vm;

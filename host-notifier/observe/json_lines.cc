@@ -1,6 +1,8 @@
 #include "host-notifier/observe/json_lines.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 namespace seaward::observe {
 namespace {
@@ -176,7 +178,7 @@ Json HealsJson(const HealCounts& heals) {
   return json;
 }
 
-Json VmJson(const VmSnapshot& vm) {
+Json VmJson(const VmSnapshot& vm, bool with_pages) {
   Json json;
   json["name"] = vm.vm.name;
   json["uuid"] = FormatUuid(vm.vm.uuid);
@@ -195,9 +197,15 @@ Json VmJson(const VmSnapshot& vm) {
   json["events"] = CountsJson(vm);
   json["heals"] = HealsJson(vm.heals);
   json["agent"] = AgentJson(vm.agent);
-  json["pages"] = Json::array();
-  for (const ledger::PageRow& page : vm.pages) json["pages"].push_back(PageJson(page));
+  json["pages"] = with_pages ? Json::array() : Json();  // the last key: StatusText fills it
   return json;
+}
+
+// Of an object whose last value is an array that is to be continued.
+constexpr std::string_view kEnd = "]}";
+std::string WithoutEnd(std::string text) {
+  text.resize(text.size() - kEnd.size());
+  return text;
 }
 
 Json RebuildJson(const std::optional<ledger::RebuildRow>& rebuild) {
@@ -254,26 +262,54 @@ Json DecisionJson(const ledger::DecisionRow& row) {
 
 }  // namespace
 
-std::string StatusLine(const StatusSnapshot& status) {
+StatusText::StatusText(StatusSnapshot status) : status_(std::move(status)) {
   Json json;
   json["version"] = SEAWARD_VERSION;
-  json["host_retire"] = status.host_retire;
-  json["heal"] = status.heal;
-  json["libvirt"] = {{"enabled", status.libvirt_enabled},
-                     {"connected", status.libvirt_connected},
-                     {"error", TextOrNull(status.libvirt_error)},
-                     {"losses", status.libvirt_losses},
-                     {"ignored_domains", status.ignored_domains}};
-  json["ledger"] = {{"writable", status.ledger_error.empty()},
-                    {"error", TextOrNull(status.ledger_error)},
-                    {"rebuilt", RebuildJson(status.rebuild)}};
-  json["draining"] = status.draining;
-  json["attach"] = {{"accepted", status.attaches},
-                    {"refused", status.attaches_refused},
-                    {"early", status.attaches_early}};
+  json["host_retire"] = status_.host_retire;
+  json["heal"] = status_.heal;
+  json["libvirt"] = {{"enabled", status_.libvirt_enabled},
+                     {"connected", status_.libvirt_connected},
+                     {"error", TextOrNull(status_.libvirt_error)},
+                     {"losses", status_.libvirt_losses},
+                     {"ignored_domains", status_.ignored_domains}};
+  json["ledger"] = {{"writable", status_.ledger_error.empty()},
+                    {"error", TextOrNull(status_.ledger_error)},
+                    {"rebuilt", RebuildJson(status_.rebuild)}};
+  json["draining"] = status_.draining;
+  json["pages_complete"] = status_.pages_complete;
+  json["attach"] = {{"accepted", status_.attaches},
+                    {"refused", status_.attaches_refused},
+                    {"early", status_.attaches_early}};
   json["vms"] = Json::array();
-  for (const VmSnapshot& vm : status.vms) json["vms"].push_back(VmJson(vm));
-  return Line(json);
+  line_ = WithoutEnd(Line(json));
+}
+
+// Pages and VMs are written one by one: a tree of all of them takes ten times its text.
+bool StatusText::Go() {
+  constexpr std::size_t kPagesPerStep = 128;
+  if (vm_ > 0) {
+    const std::vector<ledger::PageRow>& pages = status_.vms[vm_ - 1].pages;
+    const std::size_t end = std::min(page_ + kPagesPerStep, pages.size());
+    for (; page_ < end; ++page_) line_ += (page_ > 0 ? "," : "") + Line(PageJson(pages[page_]));
+    if (page_ < pages.size()) return true;
+    if (status_.with_pages) line_ += kEnd;
+  }
+  if (vm_ == status_.vms.size()) {
+    line_ += kEnd;
+    return false;
+  }
+  if (vm_ > 0) line_ += ',';
+  const std::string vm = Line(VmJson(status_.vms[vm_++], status_.with_pages));
+  line_ += status_.with_pages ? WithoutEnd(vm) : vm;
+  page_ = 0;
+  return true;
+}
+
+std::string StatusLine(const StatusSnapshot& status) {
+  StatusText text(status);
+  while (text.Go()) {
+  }
+  return text.Take();
 }
 
 std::string EventsLine(const EventsSnapshot& events) {

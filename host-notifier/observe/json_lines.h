@@ -2,7 +2,9 @@
 // newline. Addresses are strings "0x..."; a time's unit is in its key. Pure.
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <utility>
 
 #include "host-notifier/observe/domain_report.h"
 #include "host-notifier/observe/policy_report.h"
@@ -12,6 +14,22 @@
 namespace seaward::observe {
 
 std::string StatusLine(const StatusSnapshot& status);
+
+// The same line in steps of a millisecond or so: all pages of many VMs take seconds.
+class StatusText {
+ public:
+  explicit StatusText(StatusSnapshot status);
+  // False: the line is whole, and Take() gives it away.
+  bool Go();
+  std::string Take() { return std::move(line_); }
+
+ private:
+  StatusSnapshot status_;
+  std::string line_;
+  std::size_t vm_ = 0;    // the next one
+  std::size_t page_ = 0;  // of the VM before it, where pages are shown
+};
+
 std::string EventsLine(const EventsSnapshot& events);
 std::string ReportLine(const ReportResult& report);
 std::string DomainLine(const DomainReport& report);

@@ -22,6 +22,9 @@ std::string Refusal(std::string_view line) {
 TEST(ControlRequest, UnderstandsEveryRequest) {
   const auto status = ParseControlRequest(R"({"op":"status"})");
   EXPECT_EQ(std::get<StatusRequest>(*status).vm, std::nullopt);
+  EXPECT_TRUE(std::get<StatusRequest>(*status).with_pages);
+  const auto brief = ParseControlRequest(R"({"op":"status","vm":"g1","pages":false})");
+  EXPECT_FALSE(std::get<StatusRequest>(*brief).with_pages);
   const auto watch = ParseControlRequest(R"({"op":"watch","vm":"g1"})");
   EXPECT_EQ(std::get<WatchRequest>(*watch).vm, "g1");
   const auto events = ParseControlRequest(R"({"op":"events","after_id":7,"limit":3})");
@@ -59,6 +62,7 @@ TEST(ControlRequest, RefusesWhatItDoesNotUnderstand) {
   EXPECT_THAT(Refusal(R"({"op":"status","wm":"g1"})"), HasSubstr("unknown key 'wm'"));
   EXPECT_THAT(Refusal(R"({"op":"status","vm":7})"), HasSubstr("'vm' must be text"));
   EXPECT_THAT(Refusal(R"({"op":"status","vm":""})"), HasSubstr("1 to 255"));
+  EXPECT_THAT(Refusal(R"({"op":"status","pages":1})"), HasSubstr("true or false"));
   EXPECT_THAT(Refusal(R"({"op":"domain"})"), HasSubstr("'vm' is missing"));
   EXPECT_THAT(Refusal(R"({"op":"events","limit":0})"), HasSubstr("'limit' must be 1 to"));
   EXPECT_THAT(Refusal(R"({"op":"events","limit":-1})"), HasSubstr("whole number"));
@@ -107,6 +111,10 @@ TEST(JsonLines, SayAddressesAsTextAndTimesWithTheirUnit) {
 }
 
 TEST(JsonLines, SayNullForWhatIsNotKnown) {
+  StatusSnapshot brief = SampleStatus();
+  brief.with_pages = false;
+  brief.vms[0].pages.clear();
+  EXPECT_TRUE(json::parse(StatusLine(brief))["vms"][0]["pages"].is_null()) << "not asked for";
   const json status = json::parse(StatusLine(SampleStatus()));
   const json page = status["vms"][0]["pages"][1];
   EXPECT_TRUE(page["outcome"].is_null());

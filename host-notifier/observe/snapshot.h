@@ -66,6 +66,7 @@ struct VmSnapshot {
   std::optional<Uuid> boot;
   std::uint64_t reboots = 0;
   std::uint64_t protocol_faults = 0;
+  std::uint64_t overdue_verdicts = 0;  // entries whose verdict the guest owes for too long
   MigrationState migration;
   std::vector<ActiveAlarm> alarms;
   EventCounts events;
@@ -90,6 +91,8 @@ struct StatusSnapshot {
   std::uint64_t attaches_early = 0;
   std::uint64_t libvirt_losses = 0;
   std::uint64_t ignored_domains = 0;  // running without our channel
+  bool with_pages = true;             // false: nobody asked for them
+  bool pages_complete = true;         // false: there are more than one answer holds
   std::vector<VmSnapshot> vms;
 };
 

@@ -18,6 +18,9 @@ namespace {
 
 // Peers that connected and say nothing; the oldest goes when one more comes.
 constexpr std::size_t kMaxWaiting = 64;
+// After a restart of the notifier all VMMs of the host come at once, and whom the kernel turns away
+// waits for two seconds.
+constexpr int kBacklog = 4096;
 // Steps of one Accept call, so that a flood of peers cannot keep the event loop from its rings.
 constexpr int kStepsPerCall = 32;
 // Descriptors whose close() hangs: beyond this nobody's message is read any more (the kernel then
@@ -39,7 +42,7 @@ Result<UniqueFd> ListenOn(const ListenerOptions& options) {
   if (!socket) return Forward(socket);
   if (::bind(socket->get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0)
     return FailErrno(errno, "bind " + options.path);
-  if (::chmod(options.path.c_str(), options.mode) != 0 || ::listen(socket->get(), 64) != 0) {
+  if (::chmod(options.path.c_str(), options.mode) != 0 || ::listen(socket->get(), kBacklog) != 0) {
     const int failed = errno;
     ::unlink(options.path.c_str());
     return FailErrno(failed, "listen on " + options.path);

@@ -75,8 +75,7 @@ RingConsumer::RingConsumer(vmm::RingMapping mapping, vmm::RingGeometry geometry,
       view_(mapping_.data(), geometry),
       doorbell_(std::move(doorbell)),
       wakeup_(std::move(wakeup)),
-      clock_(&clock),
-      lanes_(geometry.lanes) {}
+      clock_(&clock) {}
 
 bool RingConsumer::InUse(std::uint32_t lane_number) const {
   // Sequentially consistent: see Drain.
@@ -103,7 +102,7 @@ std::size_t RingConsumer::Drain(std::size_t max,
 std::size_t RingConsumer::Sweep(std::size_t max,
                                 const std::function<void(const RingEvent&)>& take) {
   std::size_t taken = 0;
-  const auto lanes = static_cast<std::uint32_t>(lanes_.size());
+  const std::uint32_t lanes = view_.geometry().lanes;
   for (bool any = true; any && taken < max;) {
     any = false;
     const std::uint32_t start = first_lane_;
@@ -120,6 +119,7 @@ std::size_t RingConsumer::Sweep(std::size_t max,
 
 bool RingConsumer::TakeOne(std::uint32_t lane_number,
                            const std::function<void(const RingEvent&)>& take) {
+  if (lane_number >= lanes_.size()) lanes_.resize(lane_number + 1);
   Lane& lane = lanes_[lane_number];
   const std::uint32_t size = view_.geometry().records_per_lane;
   if (lane.done.empty()) {
@@ -202,7 +202,7 @@ void RingConsumer::OfferHostPages(bool offered) {
 }
 
 void RingConsumer::AnswerHostPage(RingToken token, vmm::HostPage answer) {
-  if (token.lane >= lanes_.size()) return;
+  if (token.lane >= view_.geometry().lanes) return;
   std::uint32_t& word = view_.lane(token.lane).host_page;
   // Relaxed: the word says all; the futex call orders it before the wake-up.
   std::atomic_ref(word).store(vmm::HostPageAnswer(token.index + 1, answer), kRelaxed);
@@ -213,7 +213,7 @@ void RingConsumer::AnswerHostPage(RingToken token, vmm::HostPage answer) {
 RingCounters RingConsumer::counters() const {
   RingCounters sum{.taken = taken_, .malformed = malformed_};
   sum.lost = Load(view_.header().laneless_losses);
-  for (std::uint32_t i = 0; i < lanes_.size(); ++i) {
+  for (std::uint32_t i = 0; i < view_.geometry().lanes; ++i) {
     if (!InUse(i)) continue;
     vmm::LaneHeader& lane = view_.lane(i);
     sum.coalesced += Load(lane.coalesced);

@@ -101,7 +101,7 @@ class RingConsumer {
   UniqueFd doorbell_;
   UniqueFd wakeup_;
   const Clock* clock_;
-  std::vector<Lane> lanes_;
+  std::vector<Lane> lanes_;       // up to the last one that was ever used: most VMs use few of many
   std::uint32_t first_lane_ = 0;  // where the next sweep starts
   std::uint64_t taken_ = 0;
   std::uint64_t malformed_ = 0;

@@ -46,6 +46,10 @@ bool Outbox::PumpOwed(const WantedPages& pages) {
     welcome_sequence_ = *sequence;
     owed_.welcome.reset();
   }
+  if (owed_.common) {
+    if (!Send(*owed_.common)) return false;
+    owed_.common.reset();
+  }
   if (!SendOwed(owed_.sync, protocol::Sync{pages.set().digest(), pages.set().entries()}))
     return false;
   if (!SendOwed(owed_.pong, protocol::Pong{})) return false;

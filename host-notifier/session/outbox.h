@@ -30,7 +30,11 @@ class Outbox {
 
   void OweCall() { owed_.call = true; }
   void DropCall() { owed_.call = false; }
-  void OweWelcome(const protocol::HelloAck& ack) { owed_.welcome = ack; }
+  // `common`: the set that the guest said it has, where it is not all of ours.
+  void OweWelcome(const protocol::HelloAck& ack, const std::optional<protocol::Sync>& common) {
+    owed_.welcome = ack;
+    owed_.common = common;
+  }
   void OweSync() { owed_.sync = true; }
   void OweClear(const std::vector<ByteRange>& ranges);
   void OwePing() { owed_.ping = true; }
@@ -53,6 +57,7 @@ class Outbox {
   struct Owed {
     bool call = false;
     std::optional<protocol::HelloAck> welcome;
+    std::optional<protocol::Sync> common;
     bool sync = false;
     bool ping = false;
     bool pong = false;

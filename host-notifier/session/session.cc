@@ -19,6 +19,10 @@ constexpr std::chrono::milliseconds kPortRetry{50};
 // Reading goes on when at least one frame may be read.
 constexpr std::uint64_t kWorthReading = protocol::kMaxFrameBytes;
 
+bool Names(const protocol::Hello& hello, const protocol::PageSet& set) {
+  return hello.digest == set.digest() && hello.entries == set.entries();
+}
+
 protocol::HelloAck AckOf(const Uuid& incarnation, std::chrono::milliseconds heartbeat) {
   constexpr std::chrono::milliseconds kLongest{std::numeric_limits<std::uint32_t>::max()};
   return {incarnation, std::clamp(heartbeat, std::chrono::milliseconds{0}, kLongest)};
@@ -112,6 +116,11 @@ void Session::Tick() {
     quiet_at_.reset();
     Dispatch(Event::kQuiet);
   }
+  if (verdicts_due_ && *verdicts_due_ <= now) {
+    verdicts_due_.reset();
+    overdue_ = true;
+    listener_.OnVerdictsOverdue(pages_.unanswered());
+  }
   if (port_retry_ && *port_retry_ <= now) {
     port_retry_.reset();
     Dispatch(Event::kChannelWritable);
@@ -128,6 +137,7 @@ std::optional<MonoTime> Session::NextDeadline() const {
   consider(resends_.due());
   consider(quiet_at_);
   consider(port_retry_);
+  consider(verdicts_due_);
   consider(pages_.NextDeferral());
   if (reading_paused_) consider(read_budget_.AvailableAt(kWorthReading));
   return next;
@@ -135,7 +145,9 @@ std::optional<MonoTime> Session::NextDeadline() const {
 
 std::size_t Session::ReadAllowance() {
   const std::uint64_t available = read_budget_.Available(clock_.Now());
-  reading_paused_ = available < std::min<std::uint64_t>(kWorthReading, limits_.read_burst_bytes);
+  const bool paused = available < std::min<std::uint64_t>(kWorthReading, limits_.read_burst_bytes);
+  if (paused && !reading_paused_) faults_.Add(ProtocolFault::kFlood);
+  reading_paused_ = paused;
   return reading_paused_ ? 0 : static_cast<std::size_t>(available);
 }
 
@@ -143,6 +155,7 @@ void Session::Dispatch(Event event) {
   const Step step = Advance(phase_, event);
   phase_ = step.next;
   Perform(step.actions);
+  WatchVerdicts();
   if (phase_ == reported_phase_) return;
   reported_phase_ = phase_;
   listener_.OnPhase(phase_);
@@ -158,7 +171,7 @@ void Session::Perform(const Actions& actions) {
   if (actions.Has(Action::kChoose)) ChooseEntries();
   if (actions.Has(Action::kResend)) ResendUnanswered();
   if (actions.Has(Action::kOweWelcome)) {
-    outbox_.OweWelcome(AckOf(incarnation_, limits_.heartbeat));
+    outbox_.OweWelcome(AckOf(incarnation_, limits_.heartbeat), common_);
     GuestHeard();
   }
   if (actions.Has(Action::kOweSync)) outbox_.OweSync();
@@ -174,6 +187,7 @@ void Session::Perform(const Actions& actions) {
 void Session::EndSession() {
   nonce_ = Nonce::kNone;
   guest_said_sync_ = synced_reported_ = false;
+  common_.reset();
   pages_.EndSession();
   outbox_.End();
   calls_.Stop();
@@ -218,9 +232,23 @@ void Session::StopCalling() {
 
 // Nothing travels that the guest is known to have and to have answered.
 void Session::ChooseEntries() {
-  const protocol::PageSet& wanted = pages_.set();
   const protocol::Hello& hello = greeting_.hello;
-  if (hello.digest != wanted.digest() || hello.entries != wanted.entries()) pages_.SendAllAgain();
+  if (Names(hello, pages_.set())) return;
+  // An early stage may leave as soon as it agrees with us, and would agree with its own set.
+  if (hello.stage == protocol::Stage::kEarly || !Names(hello, pages_.Answered()))
+    return pages_.SendAllAgain();
+  common_ = protocol::Sync{hello.digest, hello.entries};
+  pages_.SendUnsettledAgain();
+}
+
+// Verdicts are owed while somebody may be there to give them.
+void Session::WatchVerdicts() {
+  if (phase_ == Phase::kNoChannel || pages_.unanswered() == 0) {
+    verdicts_due_.reset();
+    overdue_ = false;
+  } else if (!verdicts_due_ && !overdue_ && limits_.verdict_deadline.count() > 0) {
+    verdicts_due_ = clock_.Now() + limits_.verdict_deadline;
+  }
 }
 
 void Session::ResendUnanswered() {

@@ -40,7 +40,7 @@ enum class Delivery {
 // An entry of the ledger, and what the ledger knows of it.
 struct KnownEntry {
   protocol::PoisonEntry entry;
-  bool answered = false;  // a verdict of Wanted::boot_id is on record
+  bool answered = false;  // a final verdict of Wanted::boot_id is on record
 };
 
 // What the ledger wants retired in one incarnation.
@@ -87,6 +87,8 @@ class Session {
   const Uuid& incarnation() const { return incarnation_; }
   std::size_t wanted_entries() const { return pages_.size(); }
   std::size_t unanswered_entries() const { return pages_.unanswered(); }
+  // Those of them that the guest owes for longer than SessionLimits::verdict_deadline.
+  std::size_t overdue_entries() const { return overdue_ ? pages_.unanswered() : 0; }
   std::size_t outstanding_bytes() const { return outbox_.outstanding_bytes(); }
   std::uint64_t faults(ProtocolFault fault) const { return faults_.total(fault); }
 
@@ -107,6 +109,7 @@ class Session {
   void StopCalling();
   void GuestHeard();
   void ChooseEntries();
+  void WatchVerdicts();
   void ResendUnanswered();
   void OweClear(const protocol::PageSet& before);
   void Pump();
@@ -127,7 +130,7 @@ class Session {
   Phase phase_ = Phase::kNoChannel;
   Phase reported_phase_ = Phase::kNoChannel;
 
-  protocol::FrameReader reader_;
+  protocol::FrameReader reader_{protocol::FrameReader::Memory::kOnDemand};
   TokenBucket read_budget_;
   TokenBucket hello_budget_;
   bool reading_paused_ = false;
@@ -146,6 +149,8 @@ class Session {
   bool new_boot_ = false;
   bool guest_said_sync_ = false;
   bool synced_reported_ = false;
+  // The guest's own set, where the host wants more than that: it counts as given.
+  std::optional<protocol::Sync> common_;
 
   Outbox outbox_;
   Backoff calls_;
@@ -153,6 +158,8 @@ class Session {
   std::uint32_t unheard_calls_ = 0;  // hello requests and probes since the guest was last heard
   std::optional<MonoTime> quiet_at_;
   std::optional<MonoTime> port_retry_;
+  std::optional<MonoTime> verdicts_due_;
+  bool overdue_ = false;
 };
 
 }  // namespace seaward::session

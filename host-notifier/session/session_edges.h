@@ -37,8 +37,9 @@ enum class ProtocolFault : std::uint8_t {
   kForeignRange,    // a verdict on memory outside its entry
   kContradiction,   // a second, different final verdict; the first stands
   kTooManyPieces,   // more pieces than SessionLimits allows
+  kFlood,           // more bytes than SessionLimits allows: not read for a while (count = pauses)
 };
-inline constexpr std::size_t kProtocolFaults = 13;
+inline constexpr std::size_t kProtocolFaults = 14;
 std::string_view ToString(ProtocolFault fault);
 
 // Calls come from inside the Session's own methods, on the caller's thread. A listener may call
@@ -54,6 +55,8 @@ class SessionListener {
   virtual void OnVerdict(const protocol::VerdictRecord& record, const Uuid& boot_id) = 0;
   // The guest has answered every entry of the wanted set.
   virtual void OnSynced(const Uuid& boot_id, protocol::Stage stage) = 0;
+  // The guest has given no verdict for SessionLimits::verdict_deadline, and owes `entries` of them.
+  virtual void OnVerdictsOverdue(std::size_t entries) = 0;
   virtual void OnStats(const protocol::Stats& stats) = 0;
   virtual void OnPhase(Phase phase) = 0;
   // At most once per fault and BytesReceived.

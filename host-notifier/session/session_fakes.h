@@ -43,6 +43,7 @@ class RecordingListener final : public SessionListener {
     verdict_boots.push_back(boot_id);
   }
   void OnSynced(const Uuid&, protocol::Stage stage) override { synced.push_back(stage); }
+  void OnVerdictsOverdue(std::size_t entries) override { overdue.push_back(entries); }
   void OnStats(const protocol::Stats& stats) override { stats_heard.push_back(stats); }
   void OnPhase(Phase phase) override { phases.push_back(phase); }
   void OnProtocolFault(ProtocolFault fault, std::uint64_t count) override {
@@ -55,6 +56,7 @@ class RecordingListener final : public SessionListener {
   std::vector<protocol::VerdictRecord> verdicts;
   std::vector<Uuid> verdict_boots;
   std::vector<protocol::Stage> synced;
+  std::vector<std::size_t> overdue;
   std::vector<protocol::Stats> stats_heard;
   std::vector<Phase> phases;
   std::map<ProtocolFault, std::uint64_t> faults;

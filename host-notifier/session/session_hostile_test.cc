@@ -210,7 +210,10 @@ TEST_F(HostileGuest, IsReadNoFasterThanTheLimitAndGarbageCostsMore) {
   const std::size_t allowance = session_.ReadAllowance();
   EXPECT_EQ(allowance, 256u * 1024);
   session_.BytesReceived(std::vector<std::byte>(20'000));
+  EXPECT_EQ(session_.faults(ProtocolFault::kFlood), 0u);
   EXPECT_EQ(session_.ReadAllowance(), 0u) << "16 times 20,000 is more than the burst";
+  EXPECT_EQ(session_.ReadAllowance(), 0u);
+  EXPECT_EQ(session_.faults(ProtocolFault::kFlood), 1u) << "once per pause";
   ASSERT_TRUE(session_.NextDeadline());
   clock_.Advance(*session_.NextDeadline() - clock_.Now());
   session_.Tick();

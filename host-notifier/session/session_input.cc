@@ -130,7 +130,10 @@ void Session::VerdictHeard(const protocol::Verdict& verdict) {
     }
   }
   if (pages_.in_flight() == 0) outbox_.AllProven();
-  if (progress) resends_.Start(clock_.Now());  // Pump stops it when nothing is unanswered
+  if (!progress) return;
+  resends_.Start(clock_.Now());  // Pump stops it when nothing is unanswered
+  verdicts_due_.reset();         // WatchVerdicts begins anew
+  overdue_ = false;
 }
 
 }  // namespace seaward::session

@@ -15,6 +15,9 @@ struct SessionLimits {
   // How long a guest may be silent before it is pinged, and then again before it counts as lost.
   // 0: for ever; an idle guest then never wakes up.
   std::chrono::milliseconds heartbeat{0};
+  // Unanswered entries without any news for so long are overdue, which people are told. By then
+  // they were sent six times. 0: never.
+  std::chrono::milliseconds verdict_deadline{60'000};
   // Sent and not yet proven to be read. Below the 64 KiB after which a libvirt stream blocks.
   std::size_t outstanding_bytes = 32 * 1024;
   // Pages that one guest may be told of. 256 MiB of 4 KiB pages: far beyond any sensible budget.

@@ -145,6 +145,34 @@ TEST_F(SessionTiming, ADeferralWithoutASequelIsAskedForAgain) {
   EXPECT_THAT(IdsHeard(), ElementsAre(1, 1));
 }
 
+TEST_F(SessionTiming, VerdictsAreOverdueAfterAMinuteWithoutNewsAndToldOnce) {
+  guest_.set_answering(false);
+  KnowWanted({Entry(1), Entry(2)});
+  session_.ChannelOpened();
+  Exchange();
+  Pass(59s);
+  EXPECT_THAT(listener_.overdue, IsEmpty());
+  EXPECT_EQ(session_.overdue_entries(), 0u);
+  Pass(10h);
+  EXPECT_THAT(listener_.overdue, ElementsAre(2));
+  EXPECT_EQ(session_.overdue_entries(), 2u);
+  GuestJudges({Record(1, Outcome::kRetired)});
+  EXPECT_EQ(session_.overdue_entries(), 0u) << "there is news, the rest has another minute";
+  Pass(60s);
+  EXPECT_THAT(listener_.overdue, ElementsAre(2, 1));
+  GuestJudges({Record(2, Outcome::kRetired)});
+  EXPECT_EQ(session_.overdue_entries(), 0u);
+}
+
+TEST_F(SessionTiming, AGuestWithoutAnAgentOwesItsVerdictsToo) {
+  KnowWanted({Entry(1)});
+  session_.ChannelOpened();
+  Pass(1h);
+  EXPECT_THAT(listener_.overdue, ElementsAre(1));
+  session_.ChannelClosed();
+  EXPECT_EQ(session_.overdue_entries(), 0u) << "nobody is there";
+}
+
 class SessionHeartbeat : public SessionFixture {
  protected:
   SessionHeartbeat()
@@ -164,6 +192,16 @@ TEST_F(SessionHeartbeat, PingsASilentGuestAndStaysLiveWhenItAnswers) {
   EXPECT_EQ(guest_.pings_heard(), 1u);
   EXPECT_EQ(session_.phase(), Phase::kLive);
   EXPECT_THAT(listener_.synced, SizeIs(1)) << "reported once per session";
+}
+
+TEST_F(SessionHeartbeat, IsSilentUntilItPassed) {
+  GoLive({Entry(1)});
+  for (int i = 0; i < 5; ++i) {
+    Pass(9999ms);
+    EXPECT_EQ(port_.size(), 0u);
+    GuestSays(protocol::Stats{});
+  }
+  EXPECT_EQ(guest_.pings_heard(), 0u) << "a guest that speaks needs no ping";
 }
 
 TEST_F(SessionHeartbeat, CallsALostGuestAndServesItWhenItComesBack) {

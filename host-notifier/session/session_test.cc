@@ -98,6 +98,74 @@ TEST_F(SessionTest, AnAgentThatRestartsHearsOnlyWhatItsDigestLacks) {
   EXPECT_EQ(session_.phase(), Phase::kLive);
 }
 
+TEST_F(SessionTest, AnAgentThatRestartsHearsOnlyWhatIsNewSince) {
+  GoLive({Entry(1), Entry(2)});
+  port_.Refuse(true);
+  session_.Deliver(Entry(3));
+  port_.Refuse(false);
+  guest_.RestartAgent();
+  Exchange();
+  EXPECT_THAT(IdsHeard(), ElementsAre(1, 2, 3));
+  EXPECT_EQ(session_.phase(), Phase::kLive);
+  EXPECT_TRUE(guest_.synced());
+}
+
+TEST_F(SessionTest, AnEarlyStageIsNotToldThatItsOwnSetIsAllThereIs) {
+  guest_.set_stage(protocol::Stage::kEarly);
+  GoLive({Entry(1), Entry(2)});
+  port_.Refuse(true);
+  session_.Deliver(Entry(3));
+  port_.Refuse(false);
+  guest_.RestartAgent();
+  guest_.Receive(port_.Take());
+  session_.BytesReceived(guest_.TakeOutput());
+  Exchange();
+  EXPECT_THAT(IdsHeard(), ElementsAre(1, 2, 3, 1, 2)) << "it may leave after its sync";
+  EXPECT_EQ(session_.phase(), Phase::kLive);
+}
+
+TEST_F(SessionTest, ADeferredPageIsTheOnlyDifferenceAfterARestart) {
+  guest_.set_decide([](const PoisonEntry& entry) {
+    return std::vector{Record(entry.id, entry.id == 2 ? Outcome::kDeferred : Outcome::kRetired)};
+  });
+  GoLive({Entry(1), Entry(2), Entry(3)});
+  guest_.RestartAgent();
+  Exchange();
+  EXPECT_THAT(IdsHeard(), ElementsAre(1, 2, 3, 2));
+  EXPECT_EQ(session_.phase(), Phase::kLive);
+}
+
+TEST_F(SessionTest, ALostWelcomeIsRepeatedWithWhatTheGuestHas) {
+  GoLive({Entry(1)});
+  port_.Refuse(true);
+  session_.Deliver(Entry(2));
+  port_.Refuse(false);
+  guest_.RestartAgent();
+  session_.BytesReceived(guest_.TakeOutput());
+  port_.Take();  // everything is lost
+  guest_.RepeatHello();
+  Exchange();
+  Pass(1s);
+  Exchange();
+  EXPECT_THAT(IdsHeard(), ElementsAre(1, 2));
+  EXPECT_EQ(session_.phase(), Phase::kLive);
+  EXPECT_TRUE(guest_.synced());
+}
+
+TEST_F(SessionTest, AGibibyteIsOneEntry) {
+  const PoisonEntry huge{7, Page(0, protocol::kMaxRangeBytes / kPoisonGranule), Evidence::kLatent,
+                         false};
+  guest_.set_decide([&](const PoisonEntry& entry) {
+    VerdictRecord record = Record(entry.id, Outcome::kRetired);
+    record.range = entry.range;
+    return std::vector{record};
+  });
+  GoLive({huge});
+  EXPECT_THAT(IdsHeard(), ElementsAre(7));
+  EXPECT_EQ(guest_.dealt_with().entries(), 1u);
+  EXPECT_THAT(listener_.verdicts, SizeIs(1));
+}
+
 TEST_F(SessionTest, AVerdictThatWasLostIsAskedForAgain) {
   GoLive();
   session_.Deliver(Entry(1));

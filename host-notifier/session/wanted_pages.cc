@@ -115,6 +115,19 @@ void WantedPages::SendAllAgain() {
     if (OutlivesBoot(page.entry)) SetState(page, State::kToSend);
 }
 
+void WantedPages::SendUnsettledAgain() {
+  for (auto& [id, page] : pages_)
+    if (OutlivesBoot(page.entry) && page.state != State::kAnswered) SetState(page, State::kToSend);
+}
+
+protocol::PageSet WantedPages::Answered() const {
+  protocol::PageSet answered;
+  for (const auto& [id, page] : pages_)
+    if (OutlivesBoot(page.entry) && page.state == State::kAnswered)
+      answered.Insert(page.entry.range);
+  return answered;
+}
+
 void WantedPages::Resend() {
   for (auto& [id, page] : pages_)
     if (page.state == State::kSent) SetState(page, State::kToSend);

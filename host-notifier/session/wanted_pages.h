@@ -56,6 +56,8 @@ class WantedPages {
   void EndSession();
   // The guest's set differs from ours: send all that a digest covers.
   void SendAllAgain();
+  // The guest has all that Answered() covers: send the rest.
+  void SendUnsettledAgain();
   // What is sent and not answered, again.
   void Resend();
   // Deferred entries whose time is over without further news are sent again. True: there were some.
@@ -80,6 +82,8 @@ class WantedPages {
   std::size_t in_flight() const { return unanswered_ - queued_unanswered_; }
   // Of all entries that a next boot must know, too: consumed and latent ones.
   const protocol::PageSet& set() const { return set_; }
+  // The part of set() that has a final verdict of this boot.
+  protocol::PageSet Answered() const;
 
  private:
   enum class State { kToSend, kSent, kAnswered, kDeferred };
