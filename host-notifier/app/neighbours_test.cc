@@ -142,7 +142,7 @@ class NeighboursTest : public NotifierProcessTest {
   }
   Json Status(const std::string& vm) {
     const Json status = Ask({{"op", "status"}, {"vm", vm}});
-    return status.contains("vms") && !status["vms"].empty() ? status["vms"][0] : Json();
+    return status.contains("vms") && !status["vms"].empty() ? status["vms"][0] : Json::object();
   }
   std::uint64_t FaultsOf(const std::string& vm) {
     return Status(vm).value("protocol_faults", std::uint64_t{0});

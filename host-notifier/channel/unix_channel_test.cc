@@ -104,14 +104,12 @@ TEST_F(UnixChannelTest, TakesInNothingWhileReadingIsOff) {
   ASSERT_EQ(1, ::send(vmm_.get(), "1", 1, 0));
   RunUntil([this] { return recorder_.received == "1"; });
   channel_->SetReading(false);
-  ASSERT_EQ(1, ::send(vmm_.get(), "2", 1, 0));  // this read was under way
-  RunUntil([this] { return recorder_.received == "12"; });
-  ASSERT_EQ(1, ::send(vmm_.get(), "3", 1, 0));
+  ASSERT_EQ(1, ::send(vmm_.get(), "2", 1, 0));
   loop_.restart();
-  loop_.poll();
-  EXPECT_EQ("12", recorder_.received);
+  EXPECT_GT(loop_.poll(), 0u) << "the wait that was under way";
+  EXPECT_EQ("1", recorder_.received);
   channel_->SetReading(true);
-  RunUntil([this] { return recorder_.received == "123"; });
+  RunUntil([this] { return recorder_.received == "12"; });
 }
 
 TEST_F(UnixChannelTest, ReportsTheEndOnceAndTakesNothingAfterIt) {
