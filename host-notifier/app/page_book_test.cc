@@ -68,5 +68,18 @@ TEST(PageBook, LoadReplacesEverything) {
   EXPECT_EQ(9u, book.Note(Page(0x6000), Evidence::kLatent, 10).entry.id);
 }
 
+TEST(PageBook, LoadsInAnyOrderAndFindsTheNewestOfOneStart) {
+  PageBook book;
+  book.Load({{9, Page(0x6000), Evidence::kConsumed, false},
+             {2, Page(0x8000), Evidence::kConsumed, false},
+             {4, Page(0x6000), Evidence::kConsumed, false},
+             {7, Page(0x2000), Evidence::kConsumed, false}});
+  EXPECT_EQ(9u, book.Note(Page(0x6000), Evidence::kConsumed, 10).entry.id);
+  EXPECT_EQ(7u, book.Note(Page(0x2000), Evidence::kConsumed, 10).entry.id);
+  EXPECT_EQ(2u, book.Note(Page(0x8000), Evidence::kConsumed, 10).entry.id);
+  ASSERT_EQ(4u, book.size());
+  EXPECT_EQ(2u, book.Wanted().front().id);
+}
+
 }  // namespace
 }  // namespace seaward
