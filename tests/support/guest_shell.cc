@@ -21,6 +21,11 @@ constexpr milliseconds kStatusLimit{500};
 
 }  // namespace
 
+void GuestShell::Follow(std::string socket_path) {
+  path_ = std::move(socket_path);
+  socket_.Reset();
+}
+
 Status GuestShell::Connect() {
   if (socket_.valid()) return {};
   auto socket = ConnectUnix(path_);

@@ -19,6 +19,8 @@ class GuestShell {
 
   explicit GuestShell(std::string socket_path) : path_(std::move(socket_path)) {}
   virtual ~GuestShell() = default;
+  // The machine went elsewhere.
+  void Follow(std::string socket_path);
 
   // Asks and waits for the reply to just this question; older replies are dropped. A reply with
   // "ok": false becomes an Error. The command gets `limit` too, as limit_ms.

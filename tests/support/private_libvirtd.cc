@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/uuid.h"
 #include "tests/support/wait_until.h"
 
 namespace seaward::testing {
@@ -76,9 +77,10 @@ Status PrivateLibvirtd::Prepare() {
   WriteText(dir_ / "cfg/libvirt/qemu.conf",
             "security_driver = \"none\"\ncgroup_controllers = [ ]\nnamespaces = [ ]\n"
             "stdio_handler = \"file\"\n");
-  WriteText(
-      dir_ / "cfg/libvirt/libvirtd.conf",
-      "auth_unix_ro = \"none\"\nauth_unix_rw = \"none\"\nlog_outputs = \"3:file:" + log() + "\"\n");
+  WriteText(dir_ / "cfg/libvirt/libvirtd.conf",
+            "auth_unix_ro = \"none\"\nauth_unix_rw = \"none\"\nlog_outputs = \"3:file:" + log() +
+                // A host of its own: none migrates to itself.
+                "\"\nhost_uuid = \"" + FormatUuid(RandomUuid()) + "\"\n");
   CopyFolder(CapabilitiesCache(), dir_ / "cache/libvirt/qemu/capabilities");
   OwnByNobody(folder());
   return {};

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <libvirt/virterror.h>
 
+#include <cstdlib>
 #include <sstream>
 
 namespace seaward::testing {
@@ -12,6 +13,14 @@ namespace {
 constexpr auto kBootLimit = std::chrono::seconds(180);
 // ~6 s for 200 MiB of one free core.
 constexpr auto kHogLimit = std::chrono::seconds(180);
+
+// In the libvirtd's folder.
+constexpr char kKernelName[] = "Image";
+constexpr char kInitramfsName[] = "guest.cpio";
+
+std::string ShellPath(const std::string& folder, const std::string& guest_name) {
+  return folder + "/rt/" + guest_name + "-test.sock";
+}
 
 // A short-lived connection: it survives no libvirtd that a test restarts.
 struct Domain {
@@ -41,7 +50,7 @@ TcgGuest::TcgGuest(PrivateLibvirtd& libvirtd, GuestPlan plan)
     : plan_(std::move(plan)),
       folder_(libvirtd.folder()),
       uri_(libvirtd.uri()),
-      shell_(folder_ + "/rt/" + plan_.name + "-test.sock") {}
+      shell_(ShellPath(folder_, plan_.name)) {}
 
 std::string TcgGuest::DomainXml(const std::string& kernel, const std::string& initramfs) const {
   const auto channel = [this](const char* end, const char* port) {
@@ -81,9 +90,9 @@ Result<std::unique_ptr<TcgGuest>> TcgGuest::Start(PrivateLibvirtd& libvirtd,
 }
 
 Status TcgGuest::Launch(PrivateLibvirtd& libvirtd, const GuestImages& images) {
-  auto kernel = libvirtd.Stage(images.kernel, "Image");
+  auto kernel = libvirtd.Stage(images.kernel, kKernelName);
   if (!kernel) return Forward(kernel);
-  auto initramfs = libvirtd.Stage(images.initramfs, "guest.cpio");
+  auto initramfs = libvirtd.Stage(images.initramfs, kInitramfsName);
   if (!initramfs) return Forward(initramfs);
   Domain d(uri_);
   if (d.link == nullptr) return FailLibvirt("connect");
@@ -93,6 +102,10 @@ Status TcgGuest::Launch(PrivateLibvirtd& libvirtd, const GuestImages& images) {
 }
 
 TcgGuest::~TcgGuest() {
+  Destroy();
+}
+
+void TcgGuest::Destroy() {
   Domain d(uri_);
   if (d.Find(plan_.name)) virDomainDestroy(d.domain);
 }
@@ -113,6 +126,59 @@ Status TcgGuest::AwaitNextBoot() {
 Status TcgGuest::RebootFromInside() {
   if (auto asked = shell_.Ask("reboot"); !asked) return Forward(asked);
   return AwaitNextBoot();
+}
+
+Status TcgGuest::AwaitSameBoot() {
+  auto boot = shell_.WaitForBoot("", kBootLimit);
+  if (!boot) return Forward(boot);
+  if (*boot != boot_id_) return Fail(ErrorCode::kIo, "the guest booted meanwhile");
+  return {};
+}
+
+Status TcgGuest::Save(const std::string& image) {
+  Domain d(uri_);
+  if (!d.Find(plan_.name) || virDomainSave(d.domain, image.c_str()) != 0)
+    return FailLibvirt("save to " + image);
+  return {};
+}
+
+Status TcgGuest::Restore(const std::string& image) {
+  const Domain d(uri_);
+  if (d.link == nullptr || virDomainRestore(d.link, image.c_str()) != 0)
+    return FailLibvirt("restore from " + image);
+  return AwaitSameBoot();
+}
+
+Status TcgGuest::MigrateTo(PrivateLibvirtd& other) {
+  Domain here(uri_);
+  const Domain there(other.uri());
+  if (!here.Find(plan_.name) || there.link == nullptr) return FailLibvirt("migrate");
+  // Both ends are on one machine: the same places in the other's folder.
+  char* xml = virDomainGetXMLDesc(here.domain, VIR_DOMAIN_XML_MIGRATABLE | VIR_DOMAIN_XML_SECURE);
+  if (xml == nullptr) return FailLibvirt("migrate");
+  std::string moved = xml;
+  std::free(xml);
+  for (std::size_t at = 0; (at = moved.find(folder_, at)) != std::string::npos;
+       at += other.folder().size())
+    moved.replace(at, folder_.size(), other.folder());
+  for (const char* image : {kKernelName, kInitramfsName})
+    if (auto staged = other.Stage(folder_ + "/" + image, image); !staged) return Forward(staged);
+
+  const std::string way = "unix://" + other.folder() + "/rt/migration.sock";
+  virTypedParameterPtr parameters = nullptr;
+  int count = 0, room = 0;
+  virTypedParamsAddString(&parameters, &count, &room, VIR_MIGRATE_PARAM_URI, way.c_str());
+  virTypedParamsAddString(&parameters, &count, &room, VIR_MIGRATE_PARAM_DEST_XML, moved.c_str());
+  const virDomainPtr arrived =
+      virDomainMigrate3(here.domain, there.link, parameters, static_cast<unsigned>(count),
+                        VIR_MIGRATE_LIVE | VIR_MIGRATE_UNSAFE);
+  virTypedParamsFree(parameters, count);
+  if (arrived == nullptr) return FailLibvirt("migrate");
+  virDomainFree(arrived);
+  folder_ = other.folder();
+  uri_ = other.uri();
+  shell_.Follow(ShellPath(folder_, plan_.name));
+  return AwaitSameBoot();
 }
 
 Result<std::vector<std::string>> TcgGuest::FrameFlags(GuestPhysAddr page) {

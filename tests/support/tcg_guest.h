@@ -41,11 +41,22 @@ class TcgGuest {
   // `reboot` from inside; returns when the next boot answers.
   Status RebootFromInside();
 
+  // Into `image`; the domain is gone then.
+  Status Save(const std::string& image);
+  // From `image`, which stays; returns when the guest, in the boot it was saved in, answers.
+  Status Restore(const std::string& image);
+  // Live, to a libvirtd that takes the guest over; returns when it answers there.
+  Status MigrateTo(PrivateLibvirtd& other);
+  void Destroy();
+
   GuestShell& shell() { return shell_; }
   const std::string& boot_id() const { return boot_id_; }
   const GuestPlan& plan() const { return plan_; }
   // The host's end of org.seaward.agent.0.
   std::string channel_path() const { return ChannelPath(folder_, plan_.name); }
+  std::string qemu_pid_path() const {
+    return folder_ + "/rt/libvirt/qemu/run/" + plan_.name + ".pid";
+  }
   // The same before the guest exists; `folder` is the libvirtd's.
   static std::string ChannelPath(const std::string& folder, const std::string& guest_name) {
     return folder + "/rt/" + guest_name + "-agent.sock";
@@ -73,6 +84,8 @@ class TcgGuest {
  private:
   TcgGuest(PrivateLibvirtd& libvirtd, GuestPlan plan);
   Status Launch(PrivateLibvirtd& libvirtd, const GuestImages& images);
+  // The command server answers, in the boot that boot_id() names.
+  Status AwaitSameBoot();
   std::string DomainXml(const std::string& kernel, const std::string& initramfs) const;
 
   GuestPlan plan_;
