@@ -1,4 +1,5 @@
 // A guest whose memory is another one although it runs on: its state saved, put back, migrated.
+#include <algorithm>
 #include <fstream>
 
 #include "tests/guest/guarded_guest.h"
@@ -104,6 +105,79 @@ TEST_F(IncarnationOfGuest, StaysBehindWhenTheGuestMigrates) {
   EXPECT_EQ("early", again->stage);
   EXPECT_TRUE(HasFlag(fresh, "HWPOISON"));
   EXPECT_FALSE(HasFlag(page, "HWPOISON")) << "good memory there";
+}
+
+// Machines of its own: the notifier knows that its memory is the same in every process, and it has
+// a disk for QEMU's snapshots.
+class GuestOfItsOwn : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto libvirtd = PrivateLibvirtd::Start();
+    ASSERT_TRUE(libvirtd.has_value()) << libvirtd.error().Text();
+    libvirtd_ = std::move(*libvirtd);
+    host_.emplace(HostPlan{.vm = plan_.uuid,
+                           .vm_name = plan_.name,
+                           .channel = {},
+                           .libvirt_uri = libvirtd_->uri(),
+                           .libvirt_status_dir = libvirtd_->status_dir(),
+                           .more_config = "fixed_backing: [pmem-*]\n"});
+    const Status started = host_->StartNotifier();
+    ASSERT_TRUE(started.has_value()) << started.error().Text();
+    StartGuest();
+  }
+  void StartGuest() {
+    const auto images = FindGuestImages();
+    ASSERT_TRUE(images.has_value()) << images.error().Text();
+    auto guest = TcgGuest::Start(*libvirtd_, *images, plan_);
+    ASSERT_TRUE(guest.has_value()) << guest.error().Text();
+    guest_ = std::move(*guest);
+  }
+  GuestPhysAddr GoesBad() {
+    const GuestPhysAddr page = guest_->PickFreePage().value();
+    EXPECT_TRUE(WaitUntil([&] { return host_->Report(page, "latent").has_value(); }, kPatience))
+        << host_->Logs();
+    EXPECT_TRUE(IsPoisoned(page)) << host_->Logs();
+    return page;
+  }
+  // In the guest's kernel, within the time that a message takes.
+  bool IsPoisoned(GuestPhysAddr page) {
+    return WaitUntil(
+        [&] {
+          const auto flags = guest_->FrameFlags(page);
+          return flags && std::ranges::find(*flags, "HWPOISON") != flags->end();
+        },
+        kPatience);
+  }
+
+  const GuestPlan plan_{.name = "pmem-guest", .uuid = RandomUuid(), .disk = true};
+  std::unique_ptr<PrivateLibvirtd> libvirtd_;
+  std::optional<NotifierHost> host_;
+  std::unique_ptr<TcgGuest> guest_;
+};
+
+TEST_F(GuestOfItsOwn, IsToldAgainAfterASnapshotThatNeverKnew) {
+  auto printed = guest_->AskMonitor("savevm before");
+  ASSERT_TRUE(printed.has_value()) << printed.error().Text();
+  ASSERT_EQ("", *printed);
+  const GuestPhysAddr page = GoesBad();
+  printed = guest_->AskMonitor("loadvm before");
+  ASSERT_TRUE(printed.has_value()) << printed.error().Text();
+  ASSERT_EQ("", *printed);
+  EXPECT_TRUE(IsPoisoned(page)) << host_->Logs();
+  EXPECT_EQ(1U, host_->PagesAt(page).value().size()) << "the same memory, the same page";
+}
+
+TEST_F(GuestOfItsOwn, CarriesItsPagesIntoANewProcessWhereTheMemoryIsFixed) {
+  const GuestPhysAddr page = GoesBad();
+  const std::string boot = guest_->boot_id();
+  guest_.reset();
+  StartGuest();
+  ASSERT_NE(boot, guest_->boot_id());
+  const auto verdict = host_->WaitForVerdict(page, guest_->boot_id());
+  ASSERT_TRUE(verdict.has_value()) << verdict.error().Text();
+  EXPECT_EQ("retired", verdict->outcome);
+  EXPECT_EQ("early", verdict->stage) << "before anything of the guest could use it";
+  EXPECT_TRUE(IsPoisoned(page));
 }
 
 }  // namespace

@@ -1,10 +1,14 @@
 #include "tests/support/tcg_guest.h"
 
 #include <fmt/format.h>
+#include <libvirt/libvirt-qemu.h>
 #include <libvirt/virterror.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <sstream>
+
+#include "tests/support/child_process.h"
 
 namespace seaward::testing {
 namespace {
@@ -13,6 +17,7 @@ namespace {
 constexpr auto kBootLimit = std::chrono::seconds(180);
 // ~6 s for 200 MiB of one free core.
 constexpr auto kHogLimit = std::chrono::seconds(180);
+constexpr auto kToolLimit = std::chrono::seconds(30);
 
 // In the libvirtd's folder.
 constexpr char kKernelName[] = "Image";
@@ -62,6 +67,12 @@ std::string TcgGuest::DomainXml(const std::string& kernel, const std::string& in
   std::string channels =
       channel("agent", "org.seaward.agent.0") + channel("test", "org.seaward.test.0");
   for (const std::string& port : plan_.more_ports) channels += channel(port.c_str(), port.c_str());
+  const std::string disk = plan_.disk
+                               ? fmt::format(
+                                     "<disk type='file'><driver name='qemu' type='qcow2'/>"
+                                     "<source file='{}'/><target dev='vda' bus='virtio'/></disk>",
+                                     DiskPath())
+                               : "";
   return fmt::format(
       "<domain type='qemu'><name>{}</name><uuid>{}</uuid><memory unit='MiB'>{}</memory>"
       "<vcpu>1</vcpu><os><type arch='aarch64' machine='virt'>hvm</type><kernel>{}</kernel>"
@@ -71,11 +82,19 @@ std::string TcgGuest::DomainXml(const std::string& kernel, const std::string& in
       "<on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot>"
       "<on_crash>restart</on_crash><devices><emulator>/usr/bin/qemu-system-aarch64</emulator>"
       "<controller type='usb' model='none'/><controller type='virtio-serial' index='0'/>{}"
-      "<serial type='file'><source path='{}'/></serial><memballoon model='none'/>"
+      "<serial type='file'><source path='{}'/></serial>{}<memballoon model='none'/>"
       "</devices></domain>",
       plan_.name, FormatUuid(plan_.uuid), plan_.memory_mib, kernel, initramfs, plan_.loglevel,
       plan_.early ? "seaward.early=1 " : "", plan_.agent ? "seaward.agent=1 " : "",
-      plan_.frames ? "seaward.frames=1" : "", channels, console_path());
+      plan_.frames ? "seaward.frames=1" : "", channels, console_path(), disk);
+}
+
+Status TcgGuest::MakeDisk() const {
+  auto made = RunToEnd({"qemu-img", "create", "-q", "-f", "qcow2", DiskPath(), "2G"}, kToolLimit);
+  if (!made) return Forward(made);
+  if (made->end.exit_code != 0) return Fail(ErrorCode::kIo, "qemu-img: " + made->err);
+  std::filesystem::permissions(DiskPath(), std::filesystem::perms(0666));  // libvirtd is nobody
+  return {};
 }
 
 Result<std::unique_ptr<TcgGuest>> TcgGuest::Start(PrivateLibvirtd& libvirtd,
@@ -94,6 +113,7 @@ Status TcgGuest::Launch(PrivateLibvirtd& libvirtd, const GuestImages& images) {
   if (!kernel) return Forward(kernel);
   auto initramfs = libvirtd.Stage(images.initramfs, kInitramfsName);
   if (!initramfs) return Forward(initramfs);
+  if (auto ready = plan_.disk ? MakeDisk() : Status(); !ready) return ready;
   Domain d(uri_);
   if (d.link == nullptr) return FailLibvirt("connect");
   d.domain = virDomainCreateXML(d.link, DomainXml(*kernel, *initramfs).c_str(), 0);
@@ -147,6 +167,17 @@ Status TcgGuest::Restore(const std::string& image) {
   if (d.link == nullptr || virDomainRestore(d.link, image.c_str()) != 0)
     return FailLibvirt("restore from " + image);
   return AwaitSameBoot();
+}
+
+Result<std::string> TcgGuest::AskMonitor(const std::string& line) {
+  Domain d(uri_);
+  char* printed = nullptr;
+  if (!d.Find(plan_.name) || virDomainQemuMonitorCommand(d.domain, line.c_str(), &printed,
+                                                         VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP) != 0)
+    return FailLibvirt(line);
+  std::string text = printed;
+  std::free(printed);
+  return text;
 }
 
 Status TcgGuest::MigrateTo(PrivateLibvirtd& other) {

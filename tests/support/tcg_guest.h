@@ -24,6 +24,7 @@ struct GuestPlan {
   bool agent = true;      // the daemon starts at every boot
   bool frames = false;    // free frames at /init are noted
   unsigned loglevel = 4;  // of its console; each "Memory failure" line there costs the guest time
+  bool disk = false;      // an empty one, which holds QEMU's snapshots
   std::vector<std::string> more_ports = {};  // beside the agent's and the test's
 };
 
@@ -45,6 +46,8 @@ class TcgGuest {
   Status Save(const std::string& image);
   // From `image`, which stays; returns when the guest, in the boot it was saved in, answers.
   Status Restore(const std::string& image);
+  // A line for QEMU's own monitor, past libvirt; what it printed.
+  Result<std::string> AskMonitor(const std::string& line);
   // Live, to a libvirtd that takes the guest over; returns when it answers there.
   Status MigrateTo(PrivateLibvirtd& other);
   void Destroy();
@@ -86,6 +89,8 @@ class TcgGuest {
   Status Launch(PrivateLibvirtd& libvirtd, const GuestImages& images);
   // The command server answers, in the boot that boot_id() names.
   Status AwaitSameBoot();
+  std::string DiskPath() const { return folder_ + "/rt/" + plan_.name + ".qcow2"; }
+  Status MakeDisk() const;
   std::string DomainXml(const std::string& kernel, const std::string& initramfs) const;
 
   GuestPlan plan_;
