@@ -27,6 +27,17 @@ Result<UniqueFd> ConnectUnix(const std::string& path, int type) {
   return socket;
 }
 
+Result<UniqueFd> ListenUnix(const std::string& path, int type) {
+  auto address = UnixAddress(path);
+  if (!address) return Forward(address);
+  UniqueFd socket(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
+  if (!socket.valid()) return FailErrno(errno, "socket");
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0 ||
+      ::listen(socket.get(), 1) != 0)
+    return FailErrno(errno, path);
+  return socket;
+}
+
 Status RemoveAbandonedSocket(const std::string& path, int type) {
   struct stat st {};
   if (::lstat(path.c_str(), &st) != 0) return {};

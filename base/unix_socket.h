@@ -17,6 +17,9 @@ Result<sockaddr_un> UnixAddress(const std::string& path);
 // A client's end. `type`: SOCK_STREAM or SOCK_SEQPACKET, with SOCK_NONBLOCK added where wanted.
 Result<UniqueFd> ConnectUnix(const std::string& path, int type = SOCK_STREAM);
 
+// A server's end, with room for one client that waits. Fails where something is at `path` already.
+Result<UniqueFd> ListenUnix(const std::string& path, int type = SOCK_STREAM);
+
 // Removes the socket that a killed server left at `path`: it refuses connections. kExists when
 // somebody listens there, or when it is no socket. `type`: the server's, SOCK_NONBLOCK is added.
 Status RemoveAbandonedSocket(const std::string& path, int type);

@@ -21,12 +21,9 @@ class HostileGuest {
 
   HostileGuest(std::string path, Behaviour behaviour)
       : path_(std::move(path)), behaviour_(std::move(behaviour)) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path, path_.c_str(), path_.size());
-    listener_.Reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(0, ::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)));
-    EXPECT_EQ(0, ::listen(listener_.get(), 1));
+    auto listener = ListenUnix(path_);
+    EXPECT_TRUE(listener) << listener.error().Text();
+    listener_ = std::move(listener.value());
     thread_ = std::thread([this] { Run(); });
   }
   ~HostileGuest() {

@@ -80,13 +80,9 @@ class NotifierProcessTest : public ::testing::Test {
 
   // The channel's socket, as QEMU binds it before anybody connects.
   void GuestBoots() {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    const std::string path = dir_ / "agent.sock";
-    std::memcpy(address.sun_path, path.c_str(), path.size());
-    listener_.Reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    ASSERT_EQ(0, ::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)));
-    ASSERT_EQ(0, ::listen(listener_.get(), 1));
+    auto listener = ListenUnix(dir_ / "agent.sock", SOCK_STREAM | SOCK_NONBLOCK);
+    ASSERT_TRUE(listener) << listener.error().Text();
+    listener_ = std::move(*listener);
   }
   void VmmAttaches(const char* vm = kVm) {
     const Uuid uuid = *ParseUuid(vm);

@@ -2,15 +2,14 @@
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "base/unix_socket.h"
 
 namespace seaward {
 namespace {
@@ -39,12 +38,9 @@ class UnixChannelTest : public ::testing::Test {
     char name[] = "/tmp/swchXXXXXX";
     folder_ = ::mkdtemp(name);
     path_ = folder_ + "/s";
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path, path_.c_str(), path_.size());
-    listener_.Reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(0, ::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)));
-    EXPECT_EQ(0, ::listen(listener_.get(), 1));
+    auto listener = ListenUnix(path_);
+    EXPECT_TRUE(listener) << listener.error().Text();
+    listener_ = std::move(listener.value());
   }
   ~UnixChannelTest() override { std::filesystem::remove_all(folder_); }
 

@@ -32,13 +32,9 @@ SimulatedGuest::SimulatedGuest(std::uint64_t number, const Clock& clock)
       session_(IdentityOf(number), {}, clock, desk_, *this) {}
 
 Status SimulatedGuest::Listen(const std::string& path) {
-  auto address = UnixAddress(path);
-  if (!address) return Forward(address);
-  listener_.Reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!listener_.valid()) return FailErrno(errno, path);
-  const auto* name = reinterpret_cast<const sockaddr*>(&*address);
-  if (::bind(listener_.get(), name, sizeof(*address)) != 0) return FailErrno(errno, path);
-  if (::listen(listener_.get(), 1) != 0) return FailErrno(errno, path);
+  auto listener = ListenUnix(path, SOCK_STREAM | SOCK_NONBLOCK);
+  if (!listener) return Forward(listener);
+  listener_ = std::move(*listener);
   return {};
 }
 
