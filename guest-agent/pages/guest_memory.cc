@@ -23,6 +23,16 @@ constexpr unsigned kMaxHugeOrder = 18;
 
 ProcGuestMemory::ProcGuestMemory(const std::string& proc) : iomem_path_(proc + "/iomem") {
   if (auto fd = OpenFile(proc + "/kpageflags", O_RDONLY)) kpageflags_ = std::move(*fd);
+  if (auto fd = OpenFile(proc + "/kpagecgroup", O_RDONLY)) kpagecgroup_ = std::move(*fd);
+}
+
+std::uint64_t ProcGuestMemory::CgroupOf(PageFrame frame) {
+  std::array<std::byte, 8> entry;
+  if (!kpagecgroup_.valid() || frame.number > std::numeric_limits<off_t>::max() / entry.size())
+    return 0;
+  const auto offset = static_cast<off_t>(frame.number * entry.size());
+  const ssize_t n = ::pread(kpagecgroup_.get(), entry.data(), entry.size(), offset);
+  return n == static_cast<ssize_t>(entry.size()) ? ByteReader(entry).Get<std::uint64_t>() : 0;
 }
 
 Result<PageFlags> ProcGuestMemory::FlagsOf(PageFrame frame) {
@@ -47,14 +57,29 @@ Result<MemoryLayout> ProcGuestMemory::ReadLayout() {
   return MemoryLayout::Parse(*text);
 }
 
-Result<PageFlags> HugePageFlags(GuestMemory& memory, PageFrame frame) {
-  for (unsigned order = 1; order <= kMaxHugeOrder; ++order) {
+Result<PageFrame> HugePageHead(GuestMemory& memory, PageFrame frame) {
+  for (unsigned order = 0; order <= kMaxHugeOrder; ++order) {
     const PageFrame head{frame.number & ~((std::uint64_t{1} << order) - 1)};
     auto flags = memory.FlagsOf(head);
-    if (!flags) return flags;
-    if (flags->Has(PageFlag::kHugetlb) && flags->Has(PageFlag::kCompoundHead)) return flags;
+    if (!flags) return Forward(flags);
+    if (flags->Has(PageFlag::kHugetlb) && flags->Has(PageFlag::kCompoundHead)) return head;
   }
   return Fail(ErrorCode::kNotFound, "no hugetlb page holds the frame");
+}
+
+Result<PageFlags> HugePageFlags(GuestMemory& memory, PageFrame frame) {
+  auto head = HugePageHead(memory, frame);
+  if (!head) return Forward(head);
+  return memory.FlagsOf(*head);
+}
+
+std::optional<PageFlags> LookAt(GuestMemory& memory, PageFrame frame) {
+  const auto flags = memory.FlagsOf(frame);
+  if (!flags) return std::nullopt;
+  if (flags->Has(PageFlag::kHugetlb) && !flags->Has(PageFlag::kHwpoison)) {
+    if (const auto head = HugePageFlags(memory, frame)) return *head;
+  }
+  return *flags;
 }
 
 }  // namespace seaward::agent

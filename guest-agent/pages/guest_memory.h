@@ -2,6 +2,7 @@
 // procfs.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -20,6 +21,8 @@ class GuestMemory {
   // A frame that has no page is no error: it shows PageFlag::kNoPage.
   virtual Result<PageFlags> FlagsOf(PageFrame frame) = 0;
   virtual Result<MemoryLayout> ReadLayout() = 0;
+  // The inode of the memory cgroup that the frame is charged to; 0: to none, or not known.
+  virtual std::uint64_t CgroupOf(PageFrame) { return 0; }
 };
 
 class ProcGuestMemory final : public GuestMemory {
@@ -30,13 +33,20 @@ class ProcGuestMemory final : public GuestMemory {
 
   Result<PageFlags> FlagsOf(PageFrame frame) override;
   Result<MemoryLayout> ReadLayout() override;
+  std::uint64_t CgroupOf(PageFrame frame) override;
 
  private:
   std::string iomem_path_;
+  UniqueFd kpagecgroup_;
   UniqueFd kpageflags_;  // kept open: one pread per page
 };
 
+// The first frame of the hugetlb page that holds `frame`.
+Result<PageFrame> HugePageHead(GuestMemory& memory, PageFrame frame);
 // The flags of the hugetlb page that holds `frame`: older kernels flag its head alone.
 Result<PageFlags> HugePageFlags(GuestMemory& memory, PageFrame frame);
+// What `frame` is used for and whether it is flagged, a hugetlb page's head included; nothing when
+// the kernel does not say.
+std::optional<PageFlags> LookAt(GuestMemory& memory, PageFrame frame);
 
 }  // namespace seaward::agent

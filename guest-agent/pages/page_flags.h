@@ -17,6 +17,7 @@ enum class PageFlag : unsigned {
   kAnonymous = 12,
   kSwapCache = 13,
   kCompoundHead = 15,
+  kCompoundTail = 16,
   kHugetlb = 17,
   kUnevictable = 18,
   kHwpoison = 19,

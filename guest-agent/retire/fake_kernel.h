@@ -20,7 +20,10 @@ class FakeKernel final : public GuestMemory, public PageOffliner {
     kAnonymous,
     kCleanFile,
     kHugetlb,  // every frame of it; the head is flagged
+    kHugetlbMapped,
+    kHugetlbTail,
     kSlab,
+    kCompoundSlab,
     kPageTable,
     kKernelText,
     kKernelPlain,  // an allocation of the kernel without a telling flag
@@ -39,6 +42,10 @@ class FakeKernel final : public GuestMemory, public PageOffliner {
 
   void Holds(GuestPhysAddr page, Use use) { pages_[page.value / size_.bytes].use = use; }
   void ShowsNoPage(GuestPhysAddr page) { pages_[page.value / size_.bytes].no_page = true; }
+  // The same page, used otherwise; its flag stays.
+  void NowHolds(GuestPhysAddr page, Use use) { Holds(page, use); }
+  // Plugged anew, or put back to an earlier moment: the kernel has forgotten.
+  void Forgets(GuestPhysAddr page) { pages_[page.value / size_.bytes] = Page{}; }
   void Flags(GuestPhysAddr page) { pages_[page.value / size_.bytes].flagged = true; }
   void DisableSoftOffline() { soft_enabled_ = false; }
   void HideKpageflags() { kpageflags_ = false; }
@@ -107,8 +114,14 @@ class FakeKernel final : public GuestMemory, public PageOffliner {
         return none.With(PageFlag::kLru);
       case Use::kHugetlb:
         return none.With(PageFlag::kHugetlb).With(PageFlag::kCompoundHead);
+      case Use::kHugetlbMapped:
+        return UseFlags(Use::kHugetlb).With(PageFlag::kMapped).With(PageFlag::kAnonymous);
+      case Use::kHugetlbTail:
+        return none.With(PageFlag::kHugetlb).With(PageFlag::kCompoundTail);
       case Use::kSlab:
         return none.With(PageFlag::kSlab);
+      case Use::kCompoundSlab:
+        return none.With(PageFlag::kSlab).With(PageFlag::kCompoundTail);
       case Use::kPageTable:
         return none.With(PageFlag::kPageTable);
       case Use::kKernelText:
@@ -128,6 +141,7 @@ class FakeKernel final : public GuestMemory, public PageOffliner {
     page.flagged = true;
     switch (page.use) {
       case Use::kSlab:
+      case Use::kCompoundSlab:
       case Use::kPageTable:
       case Use::kKernelText:
       case Use::kKernelPlain:
@@ -137,9 +151,13 @@ class FakeKernel final : public GuestMemory, public PageOffliner {
         page.use = Use::kKernelPlain;  // unmapped and off the lists, yet refused
         return EBUSY;
       default:
-        if (page.use != Use::kHugetlb) page.use = Use::kKernelPlain;  // off every list
+        if (!KindIsHuge(page.use)) page.use = Use::kKernelPlain;  // off every list
         return 0;
     }
+  }
+
+  static bool KindIsHuge(Use use) {
+    return use == Use::kHugetlb || use == Use::kHugetlbMapped || use == Use::kHugetlbTail;
   }
 
   int SoftOffline(Page& page) {

@@ -17,38 +17,38 @@ PageRetirer::PageRetirer(GuestMemory& memory, PageOffliner& offliner, AttemptRec
       page_size_(page_size),
       stage_(stage) {}
 
-std::optional<PageFlags> PageRetirer::Look(PageFrame frame) {
-  const auto flags = memory_.FlagsOf(frame);
-  if (!flags) return std::nullopt;
-  if (flags->Has(PageFlag::kHugetlb) && !flags->Has(PageFlag::kHwpoison)) {
-    if (const auto head = HugePageFlags(memory_, frame)) return *head;
-  }
-  return *flags;
-}
-
 PageVerdict PageRetirer::Retire(PageFrame frame, Verb verb, std::optional<PageKind> first_kind) {
   const MonoTime began = clock_.Now();
   const GuestPhysAddr address = AddressOf(frame, page_size_);
   const ByteRange page = ByteRange::Make(address, page_size_.bytes).value();
 
-  Attempt attempt{.verb = verb, .before = Look(frame), .after = {}, .first_kind = first_kind};
+  Attempt attempt{
+      .verb = verb, .before = LookAt(memory_, frame), .after = {}, .first_kind = first_kind};
   const PageKind kind =
       first_kind.value_or(attempt.before ? KindOf(*attempt.before) : PageKind::kUnknown);
+  // After the attempt the page is charged to nobody.
+  const std::uint64_t cgroup =
+      verb == Verb::kHard && MayBeSomebodys(kind) ? memory_.CgroupOf(frame) : 0;
   record_.Attempting(page, verb, kind);
   // A soft attempt on a flagged page says 0 whatever the page is used for: it proves nothing.
   const bool flagged = attempt.before && attempt.before->Has(PageFlag::kHwpoison);
   attempt.sys_errno =
       verb == Verb::kSoft && flagged ? EHWPOISON : offliner_.TakeOffline(verb, address);
-  attempt.after = Look(frame);
+  attempt.after = LookAt(memory_, frame);
 
   PageVerdict verdict{.outcome = Judge(attempt),
                       .kind = kind,
                       .stage = stage_,
                       .verb = verb,
                       .sys_errno = static_cast<std::uint16_t>(attempt.sys_errno),
-                      .duration = clock_.Now() - began};
+                      .duration = clock_.Now() - began,
+                      .cgroup = cgroup};
   record_.Concluded(page, verdict);
   return verdict;
+}
+
+void PageRetirer::Record(GuestPhysAddr page, const PageVerdict& verdict) {
+  record_.Concluded(ByteRange::Make(page, page_size_.bytes).value(), verdict);
 }
 
 }  // namespace seaward::agent

@@ -31,12 +31,13 @@ class PageRetirer {
   // decided before an attempt.
   PageVerdict Retire(PageFrame frame, Verb verb, std::optional<protocol::PageKind> first_kind);
 
+  // A verdict that was reached without an attempt of its own.
+  void Record(GuestPhysAddr page, const PageVerdict& verdict);
+
   PageSize page_size() const { return page_size_; }
   protocol::Stage stage() const { return stage_; }
 
  private:
-  std::optional<PageFlags> Look(PageFrame frame);
-
   GuestMemory& memory_;
   PageOffliner& offliner_;
   AttemptRecord& record_;

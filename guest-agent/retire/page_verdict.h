@@ -27,9 +27,16 @@ struct PageVerdict {
   Verb verb = Verb::kHard;
   std::uint16_t sys_errno = 0;
   std::chrono::nanoseconds duration{0};  // of the attempt that decided
+  std::uint64_t cgroup = 0;  // inode of the one that the page was charged to before; 0: unknown
 
   bool operator==(const PageVerdict&) const = default;
 };
+
+// Whether a process may have lost something with a page of this kind.
+constexpr bool MayBeSomebodys(protocol::PageKind kind) {
+  return kind == protocol::PageKind::kAnonymous || kind == protocol::PageKind::kFile ||
+         kind == protocol::PageKind::kTransparentHuge || kind == protocol::PageKind::kHuge;
+}
 
 // Whether the page is out of the kernel's hands and counts against the budget.
 constexpr bool OutOfUse(protocol::Outcome outcome) {

@@ -38,17 +38,30 @@ ByteRange Clip(GuestPhysAddr start, std::uint64_t length, const ByteRange& asked
 }  // namespace
 
 RetirementDesk::RetirementDesk(GuestMemory& memory, PageRetirer& retirer, const Clock& clock,
-                               const RetirementLimits& limits)
+                               const RetirementLimits& limits, std::optional<NumaNodes> nodes)
     : memory_(memory),
       retirer_(retirer),
       clock_(clock),
       limits_(limits),
+      budget_(limits.budget_bytes, limits.node_percent, std::move(nodes)),
+      meter_(limits.rate, clock.Now()),
       book_(limits.book_capacity),
-      retries_(limits.retry_initial, limits.retry_max) {}
+      retries_(limits.retry_initial, limits.retry_max),
+      watch_(limits) {}
 
-void RetirementDesk::Restore(const ByteRange& page, const PageVerdict& verdict) {
-  interrupted_.erase(page.start());
-  if (!book_.Full() || book_.Find(page.start()) != nullptr) book_.Put(page, verdict);
+bool RetirementDesk::Restore(const ByteRange& page, const PageVerdict& verdict) {
+  const GuestPhysAddr start = page.start();
+  interrupted_.erase(start);
+  if (OutOfUse(verdict.outcome) && !StillRetired(start)) {
+    Unlearn(start);
+    return false;
+  }
+  if (book_.Full() && book_.Find(start) == nullptr) return true;
+  Conclude(start, verdict);
+  if (verdict.outcome != Outcome::kInKernel) return true;
+  if (const auto seen = LookAt(memory_, FrameOf(start, retirer_.page_size())))
+    watch_.Begin(start, *seen, std::nullopt, clock_.Now());
+  return true;
 }
 
 void RetirementDesk::RestoreAttempt(const ByteRange& page, protocol::PageKind kind) {
@@ -76,20 +89,48 @@ void RetirementDesk::Forget(const ByteRange& range) {
   std::erase_if(fresh_, dropped);
   std::erase_if(replayed_, dropped);
   retries_.Forget(range);
+  watch_.Forget(PagesAround(range, retirer_.page_size()));
+}
+
+bool RetirementDesk::AnyDue(MonoTime now) const {
+  return HasQueued() || verify_next_ || retries_.FirstDue(now) || watch_.FirstDue(now);
+}
+
+bool RetirementDesk::HasWork() const {
+  const MonoTime now = clock_.Now();
+  return AnyDue(now) && meter_.Available(now) > 0;
+}
+
+std::optional<MonoTime> RetirementDesk::NextDue() const {
+  const MonoTime now = clock_.Now();
+  if (AnyDue(now)) return meter_.NextStep(now);
+  std::optional<MonoTime> next = retries_.NextDue();
+  const auto look = watch_.NextDue();
+  if (look && (!next || *look < *next)) next = look;
+  return next;
 }
 
 RetirementProgress RetirementDesk::Work(std::size_t max_pages) {
   layout_.reset();
   RetirementProgress progress;
-  std::size_t pages_left = max_pages;
+  const std::size_t steps = std::min<std::size_t>(max_pages, meter_.Available(clock_.Now()));
+  std::size_t pages_left = steps;
   while (pages_left > 0 && !fresh_.empty()) WorkOnJob(fresh_, pages_left, progress);
   while (pages_left > 0) {
-    const auto due = retries_.FirstDue(clock_.Now());
-    if (!due) break;
+    const MonoTime now = clock_.Now();
+    if (const auto retry = retries_.FirstDue(now)) {
+      WorkOnRetry(*retry, progress);
+    } else if (const auto look = watch_.FirstDue(now)) {
+      WorkOnWatch(*look, progress);
+    } else if (verify_next_) {
+      VerifyNext(progress);
+    } else {
+      break;
+    }
     --pages_left;
-    WorkOnRetry(*due, progress);
   }
   while (pages_left > 0 && !replayed_.empty()) WorkOnJob(replayed_, pages_left, progress);
+  meter_.Take(static_cast<std::uint32_t>(steps - pages_left), clock_.Now());
   return progress;
 }
 
@@ -100,7 +141,7 @@ void RetirementDesk::WorkOnJob(std::deque<Job>& queue, std::size_t& pages_left,
   while (pages_left > 0) {
     // Every step costs system calls: all count against the slice, attempt or not.
     --pages_left;
-    const Fate fate = DealWith(job);
+    const Fate fate = DealWith(job, progress);
     Note(job.entry, job.next, fate, progress);
     job.deferred = job.deferred || fate.verdict.outcome == Outcome::kDeferred;
     const std::uint64_t dealt_with = job.next.value + (fate.length - 1);
@@ -129,10 +170,10 @@ void RetirementDesk::Note(const PoisonEntry& entry, GuestPhysAddr start, const F
     Append(progress.to_keep, record);
 }
 
-RetirementDesk::Fate RetirementDesk::DealWith(const Job& job) {
+RetirementDesk::Fate RetirementDesk::DealWith(const Job& job, RetirementProgress& progress) {
   if (auto fate = Remembered(job.next, job.entry)) return *fate;
   if (auto fate = OutsideRam(job)) return *fate;
-  return AttemptPage(job.next, job.entry);
+  return AttemptPage(job.next, job.entry, progress);
 }
 
 // A repeated entry gets the first verdict again. What a soft attempt did not achieve is taken up
@@ -145,6 +186,7 @@ std::optional<RetirementDesk::Fate> RetirementDesk::Remembered(GuestPhysAddr pag
   const bool open = known->outcome == Outcome::kDeferred || known->outcome == Outcome::kFailed;
   if (open && worse) return std::nullopt;
   const std::uint64_t length = retirer_.page_size().bytes;
+  if (known->outcome == Outcome::kInKernel && watch_.Watched(page)) watch_.Join(page, entry);
   if (known->outcome != Outcome::kDeferred) return Fate{length, *known};
   // Restored from an earlier agent of this boot: nobody has scheduled it yet.
   if (!retries_.Scheduled(page)) return std::nullopt;
@@ -192,41 +234,82 @@ std::optional<RetirementDesk::Fate> RetirementDesk::OutsideRam(const Job& job) {
   return Fate{whole.length(), verdict};
 }
 
-RetirementDesk::Fate RetirementDesk::AttemptPage(GuestPhysAddr page, const PoisonEntry& entry) {
+std::optional<HugePage> RetirementDesk::HugePageAround(GuestPhysAddr page) {
+  if (limits_.huge_sizes.empty()) return std::nullopt;
   const PageSize size = retirer_.page_size();
-  if (book_.retired_bytes() + size.bytes > limits_.budget_bytes)
-    return Fate{size.bytes, Refused(Outcome::kBudgetExceeded, 0)};
+  const PageFrame frame = FrameOf(page, size);
+  const auto flags = memory_.FlagsOf(frame);
+  if (!flags || !flags->Has(PageFlag::kHugetlb)) return std::nullopt;
+  return HugePageAt(memory_, frame, size, limits_.huge_sizes);
+}
+
+std::optional<RetirementDesk::Fate> RetirementDesk::Forbidden(GuestPhysAddr page,
+                                                              const PoisonEntry& entry,
+                                                              const std::optional<HugePage>& huge) {
+  const PageSize size = retirer_.page_size();
+  // A page that only moves takes nothing away from who uses it.
+  const bool costly = huge && huge->mapped && VerbFor(entry.evidence) == Verb::kHard;
+  const HugetlbAction action = costly ? limits_.hugetlb : HugetlbAction::kRetire;
+  const bool reports = limits_.account_only || action == HugetlbAction::kReport;
+  if (!reports && action == HugetlbAction::kRetire) return std::nullopt;
+  PageVerdict verdict = Refused(reports ? Outcome::kFailed : Outcome::kDeferred, EPERM);
+  if (const auto seen = LookAt(memory_, FrameOf(page, size))) verdict.kind = KindOf(*seen);
+  if (reports) return Fate{size.bytes, verdict};
+  book_.Put(page, verdict);
+  return Fate{size.bytes, verdict, retries_.Defer(page, entry, clock_.Now())};
+}
+
+RetirementDesk::Fate RetirementDesk::AttemptPage(GuestPhysAddr page, const PoisonEntry& entry,
+                                                 RetirementProgress& progress) {
+  const PageSize size = retirer_.page_size();
   const PageVerdict* known = book_.Find(page);
   if (known == nullptr && book_.Full()) return Fate{size.bytes, Refused(Outcome::kFailed, ENOSPC)};
+  const auto huge = HugePageAround(page);
+  const auto note = [&](const Fate& fate) {
+    if (huge)
+      progress.huge.push_back(
+          {ByteRange::Make(page, size.bytes).value(), *huge, fate.verdict.outcome});
+    return fate;
+  };
+  if (const auto fate = Forbidden(page, entry, huge)) return note(*fate);
+  if (!budget_.Allows(page, size.bytes))
+    return Fate{size.bytes, Refused(Outcome::kBudgetExceeded, 0)};
 
   std::optional<protocol::PageKind> first_kind;
-  if (known != nullptr) first_kind = known->kind;
+  // EPERM: nothing was attempted yet.
+  if (known != nullptr && known->sys_errno != EPERM) first_kind = known->kind;
   if (const auto it = interrupted_.find(page); it != interrupted_.end()) first_kind = it->second;
   interrupted_.erase(page);
 
   const PageVerdict verdict =
       retirer_.Retire(FrameOf(page, size), VerbFor(entry.evidence), first_kind);
-  book_.Put(ByteRange::Make(page, size.bytes).value(), verdict);
-  if (verdict.outcome != Outcome::kDeferred) return Fate{size.bytes, verdict};
-  return Fate{size.bytes, verdict, retries_.Defer(page, entry, clock_.Now())};
+  Conclude(page, verdict);
+  const bool taken = verdict.outcome == Outcome::kRetired && verdict.verb == Verb::kHard;
+  if (taken && MayBeSomebodys(verdict.kind) && entry.id != 0) {
+    progress.lost.push_back({entry.id, ByteRange::Make(page, size.bytes).value(),
+                             huge && huge->mapped ? huge->range.length() : size.bytes,
+                             verdict.cgroup});
+  }
+  if (verdict.outcome == Outcome::kInKernel) {
+    if (const auto seen = LookAt(memory_, FrameOf(page, size)))
+      watch_.Begin(page, *seen, entry, clock_.Now());
+  }
+  if (verdict.outcome != Outcome::kDeferred) return note(Fate{size.bytes, verdict});
+  return note(Fate{size.bytes, verdict, retries_.Defer(page, entry, clock_.Now())});
 }
 
-void RetirementDesk::WorkOnRetry(GuestPhysAddr page, RetirementProgress& progress) {
-  const std::vector<PoisonEntry> waiting = retries_.WaitingFor(page);
-  // The worst evidence among those who wait decides the verb.
-  const PoisonEntry& worst = *std::min_element(
-      waiting.begin(), waiting.end(),
-      [](const PoisonEntry& a, const PoisonEntry& b) { return a.evidence < b.evidence; });
-  // A worse report may have settled the page since.
+void RetirementDesk::Conclude(GuestPhysAddr page, const PageVerdict& verdict) {
+  const std::uint64_t length = retirer_.page_size().bytes;
+  Unlearn(page);
+  book_.Put(page, verdict);
+  if (OutOfUse(verdict.outcome)) budget_.Spend(page, length);
+}
+
+void RetirementDesk::Unlearn(GuestPhysAddr page) {
   const PageVerdict* known = book_.Find(page);
-  const bool settled = known != nullptr && known->outcome != Outcome::kDeferred;
-  const Fate fate = settled ? Fate{retirer_.page_size().bytes, *known} : AttemptPage(page, worst);
-  const bool final = fate.verdict.outcome != Outcome::kDeferred;
-  if (final) retries_.Remove(page);
-  for (const PoisonEntry& entry : waiting) {
-    Note(entry, page, fate, progress);
-    if (final && !retries_.Awaited(entry)) progress.finished.push_back(entry);
-  }
+  if (known == nullptr) return;
+  if (OutOfUse(known->outcome)) budget_.GiveBack(page, retirer_.page_size().bytes);
+  book_.Forget(page);
 }
 
 }  // namespace seaward::agent

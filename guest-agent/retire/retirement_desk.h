@@ -11,38 +11,55 @@
 
 #include "base/clock.h"
 #include "guest-agent/pages/guest_memory.h"
+#include "guest-agent/pages/huge_page.h"
+#include "guest-agent/retire/attempt_meter.h"
+#include "guest-agent/retire/kernel_watch.h"
 #include "guest-agent/retire/page_retirer.h"
+#include "guest-agent/retire/retirement_budget.h"
+#include "guest-agent/retire/retirement_limits.h"
 #include "guest-agent/retire/retry_schedule.h"
 #include "guest-agent/retire/verdict_book.h"
 #include "protocol/messages.h"
 
 namespace seaward::agent {
 
-struct RetirementLimits {
-  std::uint64_t budget_bytes = std::uint64_t{64} << 20;  // retired in one boot, at most
-  std::chrono::milliseconds retry_initial{std::chrono::seconds(1)};
-  std::chrono::milliseconds retry_max{std::chrono::minutes(5)};
-  // Ranges that wait; the host keeps at most 32 KiB of frames outstanding, which is below 1,200.
-  std::size_t queue_capacity = 4096;
-  // Pages remembered in one boot; 4 KiB x 65,536 is far above any sane budget.
-  std::size_t book_capacity = 65536;
-};
-
 struct RetirementProgress {
   std::vector<protocol::VerdictRecord> records;  // neighbours of one fate are one record
   // Those of `records` that matter to the next boot: final, of RAM, not of predicted errors.
   std::vector<protocol::VerdictRecord> to_keep;
   std::vector<protocol::PoisonEntry> finished;  // every page of these has its final verdict
+  // Pages whose final verdict of this boot is not true any more, and by which report the host knows
+  // them is not known here: it has to be asked anew.
+  std::vector<ByteRange> outdated;
+  // Pages that the kernel had taken into use again, now out of use again.
+  std::vector<ByteRange> restored;
+  // Pages that processes may have lost by a hard attempt of just now.
+  struct LostPage {
+    std::uint64_t id;  // of the report
+    ByteRange page;
+    std::uint64_t bytes;  // with all that went with it
+    std::uint64_t cgroup;
+  };
+  std::vector<LostPage> lost;
+  // Hugetlb pages that were met, and what was done: a page of them costs all of it.
+  struct HugeLoss {
+    ByteRange page;
+    HugePage huge;
+    protocol::Outcome outcome;
+  };
+  std::vector<HugeLoss> huge;
 };
 
 class RetirementDesk {
  public:
   // `memory`, `retirer` and `clock` outlive the desk.
   RetirementDesk(GuestMemory& memory, PageRetirer& retirer, const Clock& clock,
-                 const RetirementLimits& limits);
+                 const RetirementLimits& limits, std::optional<NumaNodes> nodes = std::nullopt);
 
-  // What an earlier agent of this boot concluded.
-  void Restore(const ByteRange& page, const PageVerdict& verdict);
+  // What an earlier agent of this boot concluded. False: the kernel's state of now says otherwise
+  // (the memory was taken away and given back, the machine was put back to an earlier moment), so
+  // that it is forgotten.
+  bool Restore(const ByteRange& page, const PageVerdict& verdict);
   // What an earlier agent of this boot began and did not live to conclude.
   void RestoreAttempt(const ByteRange& page, protocol::PageKind kind);
 
@@ -51,17 +68,24 @@ class RetirementDesk {
   bool Submit(const protocol::PoisonEntry& entry);
   // The host no longer asks for these: waiting entries and retries inside of them are dropped.
   void Forget(const ByteRange& range);
+  // Something happened after which the kernel may use retired pages again: look at all of them, in
+  // slices, and retire them anew.
+  void Reverify();
+  // With the memory that the machine has now.
+  void MemoryChanged(std::uint64_t budget_bytes, std::optional<NumaNodes> nodes);
+
   // Reports without a verdict.
   bool HasQueued() const { return !fresh_.empty() || !replayed_.empty(); }
-  // The same, or a deferred page is due.
-  bool HasWork() const { return HasQueued() || retries_.FirstDue(clock_.Now()).has_value(); }
-  // Attempts at most `max_pages` pages.
+  // The same, or a page is due to be tried or looked at; and it may be done now.
+  bool HasWork() const;
+  // At most `max_pages` pages.
   RetirementProgress Work(std::size_t max_pages);
-  // When a deferred page is due.
-  std::optional<MonoTime> NextRetry() const { return retries_.NextDue(); }
+  // When there will be work without further news.
+  std::optional<MonoTime> NextDue() const;
 
-  std::uint64_t retired_bytes() const { return book_.retired_bytes(); }
-  std::uint64_t budget_bytes() const { return limits_.budget_bytes; }
+  std::uint64_t retired_bytes() const { return budget_.spent(); }
+  std::uint64_t budget_bytes() const { return budget_.bytes(); }
+  std::size_t watched_pages() const { return watch_.size(); }
 
  private:
   struct Job {
@@ -81,10 +105,21 @@ class RetirementDesk {
   bool Waits(const protocol::PoisonEntry& entry) const;
   void WorkOnJob(std::deque<Job>& queue, std::size_t& pages_left, RetirementProgress& progress);
   void WorkOnRetry(GuestPhysAddr page, RetirementProgress& progress);
-  Fate DealWith(const Job& job);
+  void WorkOnWatch(GuestPhysAddr page, RetirementProgress& progress);
+  void VerifyNext(RetirementProgress& progress);
+  bool StillRetired(GuestPhysAddr page);
+  bool AnyDue(MonoTime now) const;
+  Fate DealWith(const Job& job, RetirementProgress& progress);
   std::optional<Fate> Remembered(GuestPhysAddr page, const protocol::PoisonEntry& entry);
   std::optional<Fate> OutsideRam(const Job& job);
-  Fate AttemptPage(GuestPhysAddr page, const protocol::PoisonEntry& entry);
+  // What the operator does not want attempted.
+  std::optional<Fate> Forbidden(GuestPhysAddr page, const protocol::PoisonEntry& entry,
+                                const std::optional<HugePage>& huge);
+  std::optional<HugePage> HugePageAround(GuestPhysAddr page);
+  Fate AttemptPage(GuestPhysAddr page, const protocol::PoisonEntry& entry,
+                   RetirementProgress& progress);
+  void Conclude(GuestPhysAddr page, const PageVerdict& verdict);
+  void Unlearn(GuestPhysAddr page);
   PageVerdict Refused(protocol::Outcome outcome, int sys_errno) const;
   const Result<MemoryLayout>& Layout();
 
@@ -92,11 +127,15 @@ class RetirementDesk {
   PageRetirer& retirer_;
   const Clock& clock_;
   RetirementLimits limits_;
+  RetirementBudget budget_;
+  AttemptMeter meter_;
   VerdictBook book_;
   std::map<GuestPhysAddr, protocol::PageKind> interrupted_;
   std::deque<Job> fresh_;
   std::deque<Job> replayed_;
   RetrySchedule retries_;
+  KernelWatch watch_;
+  std::optional<GuestPhysAddr> verify_next_;    // the first page that Reverify has not looked at
   std::optional<Result<MemoryLayout>> layout_;  // as read in this slice
 };
 

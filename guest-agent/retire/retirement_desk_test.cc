@@ -1,10 +1,4 @@
-#include "guest-agent/retire/retirement_desk.h"
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "base/fake_clock.h"
-#include "guest-agent/retire/fake_kernel.h"
+#include "guest-agent/retire/desk_fixture.h"
 
 namespace seaward::agent {
 namespace {
@@ -23,49 +17,7 @@ using testing::IsEmpty;
 using testing::SizeIs;
 using Use = FakeKernel::Use;
 
-class NoRecord final : public AttemptRecord {
- public:
-  void Attempting(const ByteRange&, Verb, PageKind) override {}
-  void Concluded(const ByteRange&, const PageVerdict&) override {}
-};
-
-constexpr GuestPhysAddr kPage{0x40300000};
-
-class RetirementDeskTest : public testing::Test {
- protected:
-  void Start(PageSize size = {}, RetirementLimits limits = {}) {
-    kernel_ = std::make_unique<FakeKernel>(size);
-    retirer_ =
-        std::make_unique<PageRetirer>(*kernel_, *kernel_, record_, clock_, size, Stage::kRun);
-    AgentRestarts(limits);
-  }
-  void AgentRestarts(RetirementLimits limits = {}) {
-    desk_ = std::make_unique<RetirementDesk>(*kernel_, *retirer_, clock_, limits);
-  }
-  static PoisonEntry Entry(std::uint64_t id, std::uint64_t start, std::uint64_t length = 4096,
-                           Evidence evidence = Evidence::kConsumed) {
-    return PoisonEntry{.id = id,
-                       .range = ByteRange::Make(GuestPhysAddr{start}, length).value(),
-                       .evidence = evidence};
-  }
-  RetirementProgress Report(const PoisonEntry& entry) {
-    EXPECT_TRUE(desk_->Submit(entry));
-    return desk_->Work(1000);
-  }
-  // The outcome of an entry that one record covers.
-  Outcome Dealt(const PoisonEntry& entry) {
-    const auto progress = Report(entry);
-    EXPECT_THAT(progress.records, SizeIs(1));
-    EXPECT_EQ(progress.records.front().range, entry.range);
-    return progress.records.front().outcome;
-  }
-
-  FakeClock clock_;
-  NoRecord record_;
-  std::unique_ptr<FakeKernel> kernel_;
-  std::unique_ptr<PageRetirer> retirer_;
-  std::unique_ptr<RetirementDesk> desk_;
-};
+using RetirementDeskTest = DeskTest;
 
 TEST_F(RetirementDeskTest, RetiresWithoutReadingTheLayoutForAnOrdinaryPage) {
   Start();
@@ -201,7 +153,7 @@ TEST_F(RetirementDeskTest, DefersWithADoublingDelayAndReportsTheLateVerdict) {
     EXPECT_EQ(progress.records[0].outcome, Outcome::kDeferred);
     EXPECT_EQ(progress.records[0].next_try, delay);
     EXPECT_THAT(progress.finished, IsEmpty());
-    EXPECT_EQ(desk_->NextRetry(), clock_.Now() + delay);
+    EXPECT_EQ(desk_->NextDue(), clock_.Now() + delay);
     clock_.Advance(delay - milliseconds(1));
     EXPECT_FALSE(desk_->HasWork());
     clock_.Advance(milliseconds(1));
@@ -211,7 +163,7 @@ TEST_F(RetirementDeskTest, DefersWithADoublingDelayAndReportsTheLateVerdict) {
   EXPECT_EQ(progress.records[0].outcome, Outcome::kRetired);
   EXPECT_EQ(progress.records[0].kind, PageKind::kAnonymous);
   EXPECT_THAT(progress.finished, SizeIs(1));
-  EXPECT_FALSE(desk_->NextRetry());
+  EXPECT_FALSE(desk_->NextDue());
 }
 
 TEST_F(RetirementDeskTest, TheDelayStopsAtItsLimit) {

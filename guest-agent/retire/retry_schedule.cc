@@ -22,11 +22,16 @@ bool SameEntry(const PoisonEntry& a, const PoisonEntry& b) {
 
 std::chrono::milliseconds RetrySchedule::Defer(GuestPhysAddr page, const PoisonEntry& entry,
                                                MonoTime now) {
+  const auto delay = Postpone(page, now);
+  Join(page, entry);
+  return delay;
+}
+
+std::chrono::milliseconds RetrySchedule::Postpone(GuestPhysAddr page, MonoTime now) {
   const auto [it, first_time] = retries_.try_emplace(page);
   Retry& retry = it->second;
   retry.delay = first_time ? initial_ : std::min(retry.delay * 2, max_);
   retry.due = now + retry.delay;
-  Join(page, entry);
   return retry.delay;
 }
 

@@ -20,6 +20,8 @@ class RetrySchedule {
   // The page failed (again): the delay until the next attempt starts at `initial` and doubles.
   std::chrono::milliseconds Defer(GuestPhysAddr page, const protocol::PoisonEntry& entry,
                                   MonoTime now);
+  // The same with nobody who waits, or with those who did.
+  std::chrono::milliseconds Postpone(GuestPhysAddr page, MonoTime now);
   // `entry` too waits for the page, which must be scheduled.
   void Join(GuestPhysAddr page, const protocol::PoisonEntry& entry);
   void Remove(GuestPhysAddr page) { retries_.erase(page); }

@@ -4,16 +4,11 @@ namespace seaward::agent {
 
 const PageVerdict* VerdictBook::Find(GuestPhysAddr page) const {
   const auto it = pages_.find(page);
-  return it == pages_.end() ? nullptr : &it->second.verdict;
+  return it == pages_.end() ? nullptr : &it->second;
 }
 
-void VerdictBook::Put(const ByteRange& page, const PageVerdict& verdict) {
-  const auto [it, added] = pages_.try_emplace(page.start(), Known{page.length(), verdict});
-  if (!added) {
-    if (OutOfUse(it->second.verdict.outcome)) retired_bytes_ -= it->second.length;
-    it->second = Known{page.length(), verdict};
-  }
-  if (OutOfUse(verdict.outcome)) retired_bytes_ += page.length();
+void VerdictBook::Put(GuestPhysAddr page, const PageVerdict& verdict) {
+  pages_.insert_or_assign(page, verdict);
 }
 
 std::optional<GuestPhysAddr> VerdictBook::NextKnown(GuestPhysAddr from) const {
