@@ -22,6 +22,7 @@ struct TypeVisitor {
   MessageType operator()(const Ping&) const { return MessageType::kPing; }
   MessageType operator()(const Pong&) const { return MessageType::kPong; }
   MessageType operator()(const Stats&) const { return MessageType::kStats; }
+  MessageType operator()(const Losses&) const { return MessageType::kLosses; }
 };
 
 // Lists of T, each of at most `limit` items of `all`.

@@ -26,6 +26,12 @@ inline constexpr std::size_t kMaxClearRanges =
 inline constexpr std::size_t kMaxVerdictRecords =
     (kMaxPayloadBytes - kListHeaderBytes) / kVerdictRecordBytes;
 
+// A process's name is what the kernel keeps of it (TASK_COMM_LEN); of a cgroup's path its end.
+inline constexpr std::size_t kMaxCommBytes = 15;
+inline constexpr std::size_t kMaxCgroupBytes = 128;
+inline constexpr std::size_t kMaxLossBytes = 38 + kMaxCommBytes + kMaxCgroupBytes;
+inline constexpr std::size_t kMaxLosses = (kMaxPayloadBytes - kListHeaderBytes) / kMaxLossBytes;
+
 inline constexpr std::size_t kMaxAgentVersionBytes = 32;
 // Guest physical addresses lie below 2^52: the most that KVM on arm64 gives a guest (FEAT_LPA2).
 inline constexpr unsigned kMaxGuestPhysBits = 52;

@@ -19,6 +19,7 @@ enum class MessageType : std::uint8_t {
   kPing = 8,
   kPong = 9,
   kStats = 10,
+  kLosses = 11,
 };
 
 // Names one channel session: the guest's random choice, in every frame of it.

@@ -101,6 +101,25 @@ inline Stats AnyStats() {
   return Stats{*any, *any, *any, *any, *any};
 }
 
+inline std::string AnyText(std::size_t most) {
+  return *rc::gen::container<std::string>(*rc::gen::inRange<std::size_t>(0, most + 1),
+                                          rc::gen::inRange<char>(0x20, 0x7f));
+}
+
+inline Losses AnyLosses() {
+  Losses losses;
+  const auto count = *rc::gen::inRange<std::size_t>(1, kMaxLosses + 1);
+  for (std::size_t i = 0; i < count; ++i) {
+    Loss loss{
+        .id = AnyId(), .range = *AnyRange(), .lost_bytes = *rc::gen::arbitrary<std::uint64_t>()};
+    loss.pid = *rc::gen::arbitrary<std::uint32_t>();
+    if (loss.pid != 0) loss.comm = AnyText(kMaxCommBytes);
+    loss.cgroup = AnyText(kMaxCgroupBytes);
+    losses.losses.push_back(loss);
+  }
+  return losses;
+}
+
 inline Message MessageOfType(MessageType type) {
   switch (type) {
     case MessageType::kHelloRequest:
@@ -123,12 +142,14 @@ inline Message MessageOfType(MessageType type) {
       return Pong{};
     case MessageType::kStats:
       return AnyStats();
+    case MessageType::kLosses:
+      return AnyLosses();
   }
   return Ping{};
 }
 
 inline Message AnyMessage() {
-  return MessageOfType(*AnyEnum(MessageType::kHelloRequest, MessageType::kStats));
+  return MessageOfType(*AnyEnum(MessageType::kHelloRequest, MessageType::kLosses));
 }
 
 }  // namespace seaward::protocol::testing

@@ -122,8 +122,22 @@ struct Stats {
   std::uint64_t rejected_frames = 0;           // wrong nonce or unexpected type
 };
 
-using Message =
-    std::variant<HelloRequest, Hello, HelloAck, Sync, Poison, Clear, Verdict, Ping, Pong, Stats>;
+// Who lost a page, as far as the guest can tell. Follows the verdict, when somebody did; lost with
+// the session, and of no consequence: the guest's own log has it as well.
+struct Loss {
+  std::uint64_t id = 0;                      // of the PoisonEntry
+  ByteRange range = ByteRange::Granule({});  // the page
+  std::uint64_t lost_bytes = 0;              // a whole huge page, of which `range` is a part
+  std::uint32_t pid = 0;                     // 0: no process was found
+  std::string comm = {};                     // its name, printable ASCII
+  std::string cgroup = {};                   // the end of its path, printable ASCII
+};
+struct Losses {
+  std::vector<Loss> losses;
+};
+
+using Message = std::variant<HelloRequest, Hello, HelloAck, Sync, Poison, Clear, Verdict, Ping,
+                             Pong, Stats, Losses>;
 
 std::string_view ToString(Evidence evidence);
 std::string_view ToString(Outcome outcome);

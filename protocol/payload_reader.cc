@@ -43,6 +43,9 @@ Result<Message> PayloadReader::Read(MessageType type) {
     case MessageType::kStats:
       message = ReadStats();
       break;
+    case MessageType::kLosses:
+      message = ReadLosses();
+      break;
     default:
       known = false;
       break;  // a number from the wire, not an enumerator of ours
@@ -66,8 +69,7 @@ Hello PayloadReader::ReadHello() {
   hello.digest = reader_.Get<std::uint64_t>();
   hello.entries = reader_.Get<std::uint32_t>();
   const std::size_t length = reader_.Get<std::uint8_t>();
-  for (const std::byte b : reader_.GetBytes(length))
-    hello.agent_version += static_cast<char>(std::to_integer<unsigned char>(b));
+  hello.agent_version = GetText(length);
   Require(!hello.boot_id.IsNil(), "hello without boot id");
   Require(IsGuestPageSize(hello.page_size), "page size");
   Require(IsVersionText(hello.agent_version), "agent version");
@@ -150,6 +152,37 @@ Stats PayloadReader::ReadStats() {
   stats.dropped_bytes = reader_.Get<std::uint64_t>();
   stats.rejected_frames = reader_.Get<std::uint64_t>();
   return stats;
+}
+
+Losses PayloadReader::ReadLosses() {
+  Losses losses;
+  // Their lengths differ: the shortest one bounds the count.
+  constexpr std::size_t kShortest = kMaxLossBytes - kMaxCommBytes - kMaxCgroupBytes;
+  const std::size_t count = reader_.Get<std::uint16_t>();
+  GetReserved<std::uint16_t>();
+  Require(count > 0 && count <= kMaxLosses, "count of losses");
+  for (std::size_t i = 0; i < count && reader_.remaining() >= kShortest; ++i) {
+    Loss& loss = losses.losses.emplace_back();
+    loss.id = reader_.Get<std::uint64_t>();
+    loss.range = GetRange();
+    loss.lost_bytes = reader_.Get<std::uint64_t>();
+    loss.pid = reader_.Get<std::uint32_t>();
+    loss.comm = GetText(reader_.Get<std::uint8_t>());
+    loss.cgroup = GetText(reader_.Get<std::uint8_t>());
+    Require(loss.id != 0, "loss without id");
+    Require(loss.pid != 0 || loss.comm.empty(), "a name without a process");
+    Require(IsPrintable(loss.comm, kMaxCommBytes), "comm");
+    Require(IsPrintable(loss.cgroup, kMaxCgroupBytes), "cgroup");
+  }
+  Require(losses.losses.size() == count, "fewer losses than said");
+  return losses;
+}
+
+std::string PayloadReader::GetText(std::size_t length) {
+  std::string text;
+  for (const std::byte b : reader_.GetBytes(length))
+    text += static_cast<char>(std::to_integer<unsigned char>(b));
+  return text;
 }
 
 Uuid PayloadReader::GetUuid() {

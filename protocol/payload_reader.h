@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/byte_codec.h"
@@ -28,6 +29,8 @@ class PayloadReader {
   Verdict ReadVerdict();
   VerdictRecord ReadRecord();
   Stats ReadStats();
+  Losses ReadLosses();
+  std::string GetText(std::size_t length);
 
   Uuid GetUuid();
   ByteRange GetRange();

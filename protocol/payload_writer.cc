@@ -82,6 +82,26 @@ void PayloadWriter::operator()(const Stats& stats) {
   writer_.Put(stats.rejected_frames);
 }
 
+void PayloadWriter::operator()(const Losses& losses) {
+  PutListHeader(losses.losses.size(), kMaxLosses);
+  for (const Loss& loss : losses.losses) {
+    Require(loss.id != 0, ErrorCode::kInvalid, "loss without id");
+    Require(loss.pid != 0 || loss.comm.empty(), ErrorCode::kInvalid, "a name without a process");
+    writer_.Put(loss.id);
+    PutRange(loss.range);
+    writer_.Put(loss.lost_bytes);
+    writer_.Put(loss.pid);
+    PutShortText(loss.comm, kMaxCommBytes);
+    PutShortText(loss.cgroup, kMaxCgroupBytes);
+  }
+}
+
+void PayloadWriter::PutShortText(std::string_view text, std::size_t most) {
+  Require(IsPrintable(text, most), ErrorCode::kInvalid, "text");
+  writer_.Put(static_cast<std::uint8_t>(text.size()));
+  writer_.PutText(text);
+}
+
 Status PayloadWriter::status() const {
   if (!broken_.empty()) return Fail(code_, std::string(broken_));
   if (!writer_.ok()) return Fail(ErrorCode::kLimit, "frame buffer too small");

@@ -24,6 +24,7 @@ class PayloadWriter {
   void operator()(const Ping&) {}
   void operator()(const Pong&) {}
   void operator()(const Stats& stats);
+  void operator()(const Losses& losses);
 
   std::size_t size() const { return writer_.size(); }
   Status status() const;
@@ -35,6 +36,7 @@ class PayloadWriter {
   void PutRange(const ByteRange& range);
   void PutMilliseconds(std::chrono::milliseconds time);
   void PutRecord(const VerdictRecord& record);
+  void PutShortText(std::string_view text, std::size_t most);
 
   ByteWriter writer_;
   ErrorCode code_ = ErrorCode::kInvalid;

@@ -16,9 +16,13 @@ inline bool IsGuestPageSize(std::uint32_t bytes) {
   return bytes == 4096 || bytes == 16384 || bytes == 65536;
 }
 
-inline bool IsVersionText(std::string_view text) {
-  return text.size() <= kMaxAgentVersionBytes &&
+inline bool IsPrintable(std::string_view text, std::size_t most) {
+  return text.size() <= most &&
          std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
+inline bool IsVersionText(std::string_view text) {
+  return IsPrintable(text, kMaxAgentVersionBytes);
 }
 
 }  // namespace seaward::protocol

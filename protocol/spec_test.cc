@@ -82,7 +82,7 @@ TEST(Spec, VectorsDecodeToTheirMessagesAndEncodeToTheirBytes) {
     EXPECT_EQ(EncodeFrame(*message, frame->header.nonce, frame->header.sequence).value(), bytes);
     types.insert(frame->header.type);
   }
-  EXPECT_EQ(types.size(), static_cast<std::size_t>(MessageType::kStats)) << "a vector per type";
+  EXPECT_EQ(types.size(), static_cast<std::size_t>(MessageType::kLosses)) << "a vector per type";
 }
 
 TEST(Spec, RejectsAreWholeFramesWithRefusedPayloads) {
@@ -146,6 +146,9 @@ TEST(Spec, LimitsAreThoseOfTheCode) {
       {"clear ranges per frame", kMaxClearRanges},
       {"verdict records per frame", kMaxVerdictRecords},
       {"agent version bytes", kMaxAgentVersionBytes},
+      {"comm bytes", kMaxCommBytes},
+      {"cgroup bytes", kMaxCgroupBytes},
+      {"losses per frame", kMaxLosses},
       {"guest physical address bits", kMaxGuestPhysBits},
       {"range bytes", kMaxRangeBytes},
   };

@@ -20,10 +20,11 @@ session::SessionLimits LimitsOf(const config::SessionConfig& config) {
   return limits;
 }
 
-// A deferral is no last word: what followed it while nobody listened is asked for.
-bool IsAnswered(ledger::PageLife life) {
-  return life == ledger::PageLife::kRetired || life == ledger::PageLife::kExcluded ||
-         life == ledger::PageLife::kFailed;
+// What may be followed by another verdict is asked again: it may have been while nobody listened.
+bool IsAnswered(const ledger::PageRow& page) {
+  if (page.outcome == protocol::Outcome::kInKernel) return false;
+  return page.life == ledger::PageLife::kRetired || page.life == ledger::PageLife::kExcluded ||
+         page.life == ledger::PageLife::kFailed;
 }
 
 }  // namespace
@@ -143,7 +144,7 @@ Result<Vm::Known> Vm::LoadIncarnation(ledger::Ledger& ledger, const ledger::VmId
   if (*row && (*row)->boot) known.wanted.boot_id = *(*row)->boot;
   for (const ledger::PageRow& page : *pages)
     if (page.incarnation == opened->id && ledger::IsWanted(page.life))
-      known.wanted.entries.push_back({page.Entry(), IsAnswered(page.life)});
+      known.wanted.entries.push_back({page.Entry(), IsAnswered(page)});
   return known;
 }
 

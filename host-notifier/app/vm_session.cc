@@ -145,6 +145,16 @@ void Vm::OnStats(const protocol::Stats& stats) {
   guest_stats_ = stats;
 }
 
+void Vm::OnLosses(const protocol::Losses& losses) {
+  for (const protocol::Loss& loss : losses.losses)
+    log_.Warning("page_lost", {{"vm", identity_.name},
+                               {"gpa", FormatAddress(loss.range.start().value)},
+                               {"lost_bytes", std::to_string(loss.lost_bytes)},
+                               {"pid", std::to_string(loss.pid)},
+                               {"comm", loss.comm},
+                               {"cgroup", loss.cgroup}});
+}
+
 void Vm::OnPhase(session::Phase phase) {
   log_.Debug("session_phase",
              {{"vm", identity_.name}, {"phase", std::string(session::ToString(phase))}});

@@ -120,6 +120,7 @@ class Session {
   bool AcceptSequence(std::uint32_t sequence);
   void MessageHeard(const protocol::Message& message);
   void VerdictHeard(const protocol::Verdict& verdict);
+  void LossesHeard(const protocol::Losses& losses);
   void CheckAllAnswered();
   void CountGarbage();
 

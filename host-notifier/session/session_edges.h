@@ -58,6 +58,8 @@ class SessionListener {
   // The guest has given no verdict for SessionLimits::verdict_deadline, and owes `entries` of them.
   virtual void OnVerdictsOverdue(std::size_t entries) = 0;
   virtual void OnStats(const protocol::Stats& stats) = 0;
+  // Of pages that this boot was given. What the texts say is the guest's word.
+  virtual void OnLosses(const protocol::Losses& losses) = 0;
   virtual void OnPhase(Phase phase) = 0;
   // At most once per fault and BytesReceived.
   virtual void OnProtocolFault(ProtocolFault fault, std::uint64_t count) = 0;

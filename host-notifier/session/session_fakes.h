@@ -45,6 +45,9 @@ class RecordingListener final : public SessionListener {
   void OnSynced(const Uuid&, protocol::Stage stage) override { synced.push_back(stage); }
   void OnVerdictsOverdue(std::size_t entries) override { overdue.push_back(entries); }
   void OnStats(const protocol::Stats& stats) override { stats_heard.push_back(stats); }
+  void OnLosses(const protocol::Losses& losses) override {
+    losses_heard.insert(losses_heard.end(), losses.losses.begin(), losses.losses.end());
+  }
   void OnPhase(Phase phase) override { phases.push_back(phase); }
   void OnProtocolFault(ProtocolFault fault, std::uint64_t count) override {
     faults[fault] += count;
@@ -55,6 +58,7 @@ class RecordingListener final : public SessionListener {
   std::vector<std::uint64_t> sent;
   std::vector<protocol::VerdictRecord> verdicts;
   std::vector<Uuid> verdict_boots;
+  std::vector<protocol::Loss> losses_heard;
   std::vector<protocol::Stage> synced;
   std::vector<std::size_t> overdue;
   std::vector<protocol::Stats> stats_heard;

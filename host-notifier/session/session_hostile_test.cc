@@ -69,11 +69,23 @@ TEST_F(HostileGuest, MayWidenAVerdictToItsOwnLargerPagesOnly) {
 TEST_F(HostileGuest, ContradictsItselfAndTheFirstWordStands) {
   GoLive({Entry(1)});
   GuestJudges({Record(1, Outcome::kFailed)});
-  GuestJudges({Record(1, Outcome::kDeferred)});
+  GuestJudges({Record(1, Outcome::kNotRam)});
   GuestJudges({Record(1, Outcome::kAlreadyRetired)});
   EXPECT_EQ(session_.faults(ProtocolFault::kContradiction), 3u);
   ASSERT_THAT(listener_.verdicts, SizeIs(1));
   EXPECT_EQ(listener_.verdicts[0].outcome, Outcome::kRetired);
+}
+
+TEST_F(HostileGuest, NamesProcessesOnlyForPagesThatItWasGiven) {
+  GoLive({Entry(1)});
+  protocol::Loss loss{.id = 1, .range = Page(1, 1), .lost_bytes = 4096, .pid = 7, .comm = "db"};
+  loss.range = Entry(1).range;
+  protocol::Loss other = loss;
+  other.id = 99;
+  GuestSays(protocol::Losses{{loss, other}});
+  ASSERT_THAT(listener_.losses_heard, SizeIs(1));
+  EXPECT_EQ(listener_.losses_heard[0].comm, "db");
+  EXPECT_EQ(session_.faults(ProtocolFault::kUnknownPage), 1u);
 }
 
 TEST_F(HostileGuest, RepeatsItselfAThousandTimesAndTheLedgerHearsItOnce) {

@@ -92,6 +92,8 @@ void Session::MessageHeard(const Message& message) {
     guest_said_sync_ = true;
   } else if (const auto* stats = std::get_if<protocol::Stats>(&message)) {
     listener_.OnStats(*stats);
+  } else if (const auto* losses = std::get_if<protocol::Losses>(&message)) {
+    LossesHeard(*losses);
   } else if (std::holds_alternative<protocol::Ping>(message)) {
     outbox_.OwePong();
   } else if (std::holds_alternative<protocol::Pong>(message)) {
@@ -99,6 +101,18 @@ void Session::MessageHeard(const Message& message) {
   } else {
     faults_.Add(ProtocolFault::kUnexpected);  // a host's message
   }
+}
+
+void Session::LossesHeard(const protocol::Losses& losses) {
+  protocol::Losses believed;
+  for (const protocol::Loss& loss : losses.losses) {
+    if (pages_.WasGiven(loss.id, loss.range, greeting_.hello.page_size)) {
+      believed.losses.push_back(loss);
+    } else {
+      faults_.Add(ProtocolFault::kUnknownPage);
+    }
+  }
+  if (!believed.losses.empty()) listener_.OnLosses(believed);
 }
 
 void Session::VerdictHeard(const protocol::Verdict& verdict) {

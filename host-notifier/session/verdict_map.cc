@@ -6,6 +6,28 @@
 namespace seaward::session {
 
 using protocol::Outcome;
+namespace {
+
+// protocol/spec.md, "Verdicts".
+bool MayFollow(Outcome before, Outcome after) {
+  switch (before) {
+    case Outcome::kDeferred:
+      return true;
+    case Outcome::kInKernel:  // it left the kernel's hands
+      return after == Outcome::kRetired;
+    case Outcome::kRetired:  // the kernel forgot: memory plugged anew, a machine put back
+    case Outcome::kAlreadyRetired:
+      return after == Outcome::kDeferred || after == Outcome::kInKernel;
+    case Outcome::kExcludedBeforeBoot:
+    case Outcome::kNotRam:
+    case Outcome::kBudgetExceeded:
+    case Outcome::kFailed:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace
 
 Word VerdictMap::Apply(const ByteRange& range, Outcome outcome) {
   const std::uint64_t first = range.start().value;
@@ -14,8 +36,7 @@ Word VerdictMap::Apply(const ByteRange& range, Outcome outcome) {
   bool repeated = true;
   for (auto it = FirstReaching(first); it != pieces_.end() && it->first <= last; ++it) {
     const Piece& piece = it->second;
-    if (piece.outcome != outcome && piece.outcome != Outcome::kDeferred)
-      return Word::kContradiction;
+    if (piece.outcome != outcome && !MayFollow(piece.outcome, outcome)) return Word::kContradiction;
     if (piece.outcome != outcome || it->first > known_to) repeated = false;
     known_to = piece.last + 1;
   }

@@ -1,5 +1,5 @@
 // What a guest said about the parts of one poisoned range in one boot. The first final word on a
-// byte stands; only kDeferred may be followed by another.
+// byte stands, but for what protocol/spec.md lets follow.
 #pragma once
 
 #include <cstddef>

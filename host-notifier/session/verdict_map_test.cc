@@ -22,7 +22,10 @@ class Model {
     bool repeated = true;
     for (std::uint64_t page = first; page < first + count; ++page) {
       const auto& said = pages_[page];
-      if (said && *said != outcome && *said != Outcome::kDeferred) return Word::kContradiction;
+      if (said && *said != outcome && *said != Outcome::kDeferred &&
+          !(*said == Outcome::kInKernel && outcome == Outcome::kRetired) &&
+          !(*said == Outcome::kRetired && outcome != Outcome::kRetired))
+        return Word::kContradiction;
       repeated = repeated && said == outcome;
     }
     for (std::uint64_t page = first; page < first + count; ++page) pages_[page] = outcome;
@@ -60,16 +63,34 @@ RC_GTEST_PROP(VerdictMap, AgreesWithAPageByPageModel, ()) {
   }
 }
 
-TEST(VerdictMap, OnlyADeferralMayBeFollowedByAnotherWord) {
+TEST(VerdictMap, ADeferralMayBeFollowedByAnyWord) {
   VerdictMap map;
   EXPECT_EQ(map.Apply(Pages(0, 4), Outcome::kDeferred), Word::kNews);
   EXPECT_TRUE(map.AnyDeferred());
   EXPECT_EQ(map.Apply(Pages(0, 4), Outcome::kRetired), Word::kNews);
   EXPECT_FALSE(map.AnyDeferred());
   EXPECT_EQ(map.Apply(Pages(1, 1), Outcome::kFailed), Word::kContradiction);
-  EXPECT_EQ(map.Apply(Pages(1, 1), Outcome::kDeferred), Word::kContradiction);
   EXPECT_EQ(map.Apply(Pages(1, 1), Outcome::kRetired), Word::kRepeated);
   EXPECT_EQ(map.pieces(), 1u);
+}
+
+TEST(VerdictMap, APageMayLeaveTheKernelAndTheKernelMayForget) {
+  VerdictMap map;
+  EXPECT_EQ(map.Apply(Pages(0, 1), Outcome::kInKernel), Word::kNews);
+  EXPECT_EQ(map.Apply(Pages(0, 1), Outcome::kFailed), Word::kContradiction);
+  EXPECT_EQ(map.Apply(Pages(0, 1), Outcome::kRetired), Word::kNews);
+  EXPECT_EQ(map.Apply(Pages(0, 1), Outcome::kDeferred), Word::kNews);
+  EXPECT_TRUE(map.AnyDeferred());
+}
+
+TEST(VerdictMap, WhatNeverWasMemoryAndWhatFailedStays) {
+  for (const Outcome final : {Outcome::kNotRam, Outcome::kFailed, Outcome::kBudgetExceeded,
+                              Outcome::kExcludedBeforeBoot}) {
+    VerdictMap map;
+    EXPECT_EQ(map.Apply(Pages(0, 1), final), Word::kNews);
+    for (const Outcome later : {Outcome::kRetired, Outcome::kDeferred, Outcome::kInKernel})
+      EXPECT_EQ(map.Apply(Pages(0, 1), later), Word::kContradiction);
+  }
 }
 
 }  // namespace

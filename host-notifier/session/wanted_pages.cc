@@ -172,6 +172,14 @@ bool WantedPages::WasSent(std::uint64_t id) const {
   return page != pages_.end() && page->second.state != State::kToSend;
 }
 
+bool WantedPages::WasGiven(std::uint64_t id, const ByteRange& page,
+                           std::uint32_t guest_page_size) const {
+  const auto it = pages_.find(id);
+  if (it == pages_.end() || !(it->second.given || it->second.on_record)) return false;
+  const ByteRange& range = it->second.entry.range;
+  return Encloses(range.AlignedTo(guest_page_size), page) && page.Overlaps(range);
+}
+
 Judgement WantedPages::Judge(const VerdictRecord& record, std::uint32_t guest_page_size,
                              MonoTime now) {
   const auto it = pages_.find(record.id);

@@ -73,6 +73,9 @@ class WantedPages {
   // It was sent in this session and is not to be sent again yet.
   bool WasSent(std::uint64_t id) const;
 
+  // This boot was given the entry, and `page` is a page of it.
+  bool WasGiven(std::uint64_t id, const ByteRange& page, std::uint32_t guest_page_size) const;
+
   Judgement Judge(const protocol::VerdictRecord& record, std::uint32_t guest_page_size,
                   MonoTime now);
 

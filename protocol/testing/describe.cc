@@ -53,6 +53,14 @@ struct Describer {
   }
   std::string operator()(const Ping&) const { return "ping"; }
   std::string operator()(const Pong&) const { return "pong"; }
+  std::string operator()(const Losses& losses) const {
+    std::string text = "losses";
+    for (const Loss& loss : losses.losses)
+      text +=
+          fmt::format("\n  loss id={} {} lost={:#x} pid={} comm={} cgroup={}", loss.id,
+                      DescribeRange(loss.range), loss.lost_bytes, loss.pid, loss.comm, loss.cgroup);
+    return text;
+  }
   std::string operator()(const Stats& stats) const {
     return fmt::format(
         "stats retired_bytes={} budget_bytes={} hardware_corrupted_bytes={} dropped_bytes={} "
