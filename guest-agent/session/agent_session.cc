@@ -216,7 +216,18 @@ void AgentSession::Work() {
   if (desk_.HasWork()) Report(desk_.Work(limits_.slice_pages));
   send_due_.reset();
   FlushVerdicts();
+  GreetAgain(now);
   CheckSynced();
+}
+
+// Once for all that is outdated, and not sooner than the host takes a new session. Without a
+// session the next Hello says it.
+void AgentSession::GreetAgain(MonoTime now) {
+  if (phase_ == SessionPhase::kNoHost) greet_again_ = false;
+  if (!greet_again_ || phase_ != SessionPhase::kLive || desk_.HasWork()) return;
+  if (now - *last_hello_ < limits_.hello_gap) return;
+  greet_again_ = false;
+  Happened(SessionEvent::kHelloRequested);
 }
 
 void AgentSession::Report(const RetirementProgress& progress) {
@@ -229,6 +240,10 @@ void AgentSession::Report(const RetirementProgress& progress) {
   for (const protocol::PoisonEntry& entry : progress.finished) {
     if (entry.evidence != protocol::Evidence::kPredicted) dealt_with_.Insert(entry.range);
   }
+  for (const ByteRange& range : progress.outdated) {
+    dealt_with_.Erase(range);
+    greet_again_ = true;
+  }
   edge_.OnProgress(progress);
 }
 
@@ -237,6 +252,16 @@ void AgentSession::FlushVerdicts() {
     const protocol::Verdict verdict = outbox_.Next();
     if (!Send(verdict)) return;
     outbox_.Sent(verdict.records.size());
+  }
+}
+
+void AgentSession::TellLosses(const protocol::Losses& losses) {
+  if (phase_ != SessionPhase::kLive) return;
+  for (std::size_t at = 0; at < losses.losses.size(); at += protocol::kMaxLosses) {
+    const auto first = losses.losses.begin() + static_cast<std::ptrdiff_t>(at);
+    const auto count = std::min(protocol::kMaxLosses, losses.losses.size() - at);
+    // A port that takes nothing loses these: they are in our own log, and verdicts go first.
+    if (!Send(protocol::Losses{{first, first + static_cast<std::ptrdiff_t>(count)}})) return;
   }
 }
 
@@ -274,7 +299,11 @@ protocol::Stats AgentSession::CurrentStats() {
 }
 
 std::optional<MonoTime> AgentSession::NextDeadline() const {
-  std::optional<MonoTime> next = desk_.NextRetry();
+  std::optional<MonoTime> next = desk_.NextDue();
+  if (greet_again_ && phase_ == SessionPhase::kLive) {
+    const MonoTime due = *last_hello_ + limits_.hello_gap;
+    if (!next || due < *next) next = due;
+  }
   const bool unsent = phase_ == SessionPhase::kLive && send_due_;
   for (const auto& due : {hello_due_, unsent ? send_due_ : std::nullopt})
     if (due && (!next || *due < *next)) next = due;

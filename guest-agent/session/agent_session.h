@@ -68,12 +68,17 @@ class AgentSession {
   // A page that an earlier agent of this boot dealt with.
   void RestoreDealtWith(const ByteRange& range) { dealt_with_.Insert(range); }
 
+  // Something happened after which the kernel may use retired pages again.
+  void Reverify() { desk_.Reverify(); }
+
   // Of the journal that was found; told to the host with the next Hello.
   void RememberIncarnation(const Uuid& incarnation) { identity_.incarnation = incarnation; }
 
   void HostConnected();
   void HostGone();
   void BytesReceived(std::span<const std::byte> bytes);
+  // Told once, when a session stands.
+  void TellLosses(const protocol::Losses& losses);
   // Sends what is due and works one slice. Call while HasWork(), and when NextDeadline() passes.
   void Work();
   bool HasWork() const { return desk_.HasWork(); }
@@ -102,6 +107,7 @@ class AgentSession {
   void HandleLive(const protocol::Message& message);
   bool FromThisSession(const protocol::FrameHeader& header);
   void Report(const RetirementProgress& progress);
+  void GreetAgain(MonoTime now);
   void FlushVerdicts();
   void HandlePoison(const protocol::Poison& poison);
   void HandleSync(const protocol::Sync& sync);
@@ -123,6 +129,7 @@ class AgentSession {
   protocol::PageSet given_;       // by the host in this session, predicted errors aside
   std::optional<protocol::Sync> wanted_;  // the host's set, as it said last
   bool synced_ = false;
+  bool greet_again_ = false;  // what the host believes of this boot is not true any more
 
   // The Hellos of this greeting, oldest first: an answer to any of them is good, the newest wins.
   // The front is the one that was answered, while a session stands.

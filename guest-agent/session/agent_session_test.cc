@@ -172,6 +172,53 @@ TEST_F(AgentSessionTest, RetiresAndAnswersWithinTheSession) {
   EXPECT_FALSE(session_->NextDeadline());
 }
 
+TEST_F(AgentSessionTest, GreetsAgainWithoutAPageThatTheKernelForgotAndNowUsesItself) {
+  HostConnectsAndAcks();
+  HostReports(9, kPage);
+  kernel_->Forgets(kPage);
+  kernel_->Holds(kPage, FakeKernel::Use::kSlab);
+  session_->Reverify();
+  AgentWorks();
+  EXPECT_THAT(Heard<Hello>(), SizeIs(1)) << "not at once after the last one";
+  ASSERT_TRUE(session_->NextDeadline());
+  clock_.Advance(*session_->NextDeadline() - clock_.Now());
+  AgentWorks();
+  const auto hellos = Heard<Hello>();
+  ASSERT_THAT(hellos, SizeIs(2));
+  EXPECT_EQ(hellos.back().entries, 0u);
+}
+
+TEST_F(AgentSessionTest, APageThatLeftTheKernelIsToldAgainInTheNextSession) {
+  HostConnectsAndAcks();
+  kernel_->Holds(kPage, FakeKernel::Use::kPageTable);
+  HostReports(9, kPage);
+  session_->HostGone();
+  kernel_->NowHolds(kPage, FakeKernel::Use::kKernelPlain);
+  clock_.Advance(seconds(1));
+  AgentWorks();
+  heard_.clear();
+  HostConnectsAndAcks();
+  ASSERT_THAT(Verdicts(), SizeIs(1));
+  EXPECT_EQ(Verdicts()[0].outcome, Outcome::kRetired);
+}
+
+TEST_F(AgentSessionTest, TellsLossesInFramesThatHoldThemAndOnlyToAHostThatListens) {
+  protocol::Losses losses;
+  for (std::uint64_t id = 1; id <= 30; ++id)
+    losses.losses.push_back({.id = id,
+                             .range = ByteRange::Granule(kPage),
+                             .lost_bytes = 4096,
+                             .pid = 7,
+                             .comm = "postgres"});
+  session_->TellLosses(losses);
+  EXPECT_THAT(Heard<protocol::Losses>(), IsEmpty());
+  HostConnectsAndAcks();
+  session_->TellLosses(losses);
+  const auto heard = Heard<protocol::Losses>();
+  ASSERT_THAT(heard, SizeIs(2));
+  EXPECT_EQ(heard[0].losses.size() + heard[1].losses.size(), 30u);
+}
+
 TEST_F(AgentSessionTest, DuplicatesGetTheFirstVerdictAgain) {
   HostConnectsAndAcks();
   for (int i = 0; i < 5; ++i) HostReports(9, kPage);

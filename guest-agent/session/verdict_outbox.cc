@@ -20,12 +20,13 @@ void VerdictOutbox::Push(const VerdictRecord& record) {
 void VerdictOutbox::Add(const std::vector<VerdictRecord>& records) {
   for (const VerdictRecord& record : records) {
     Push(record);
-    if (record.outcome == Outcome::kDeferred) {
-      if (deferred_ids_.size() < capacity_) deferred_ids_.insert(record.id);
-    } else if (deferred_ids_.contains(record.id)) {
+    if (record.outcome != Outcome::kDeferred && open_ids_.contains(record.id)) {
       late_.push_back(record);
       if (late_.size() > capacity_) late_.pop_front();
     }
+    // A page of the kernel's may leave its hands.
+    const bool open = record.outcome == Outcome::kDeferred || record.outcome == Outcome::kInKernel;
+    if (open && open_ids_.size() < capacity_) open_ids_.insert(record.id);
   }
 }
 

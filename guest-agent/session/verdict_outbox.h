@@ -1,8 +1,8 @@
 // Verdicts on their way to the host. Pure.
 //
 // A Poison that got no verdict comes again, so what does not fit here may be lost. Not so a late
-// verdict: the host took the "deferred" before it for an answer. Those are told again in every
-// session of this boot.
+// verdict: the host took the "deferred" or "in kernel" before it for an answer. Those are told
+// again in every session of this boot.
 #pragma once
 
 #include <cstddef>
@@ -36,7 +36,7 @@ class VerdictOutbox {
 
   std::size_t capacity_;
   std::deque<protocol::VerdictRecord> waiting_;
-  std::set<std::uint64_t> deferred_ids_;
+  std::set<std::uint64_t> open_ids_;
   std::deque<protocol::VerdictRecord> late_;
   std::uint64_t lost_ = 0;
 };
