@@ -51,6 +51,39 @@ std::uint64_t BudgetBytes(const BudgetConfig& budget, const SystemRoots& roots, 
   return std::min(by_size, layout->system_ram_bytes() / 100 * budget.max_percent);
 }
 
+HugetlbAction ActionOf(HugetlbChoice choice) {
+  switch (choice) {
+    case HugetlbChoice::kRetire:
+      return HugetlbAction::kRetire;
+    case HugetlbChoice::kDefer:
+      return HugetlbAction::kDefer;
+    case HugetlbChoice::kReport:
+      return HugetlbAction::kReport;
+  }
+  return HugetlbAction::kRetire;
+}
+
+RetirementLimits LimitsOf(const AgentConfig& config, const Agent::Environment& environment) {
+  RetirementLimits limits;
+  limits.budget_bytes = BudgetBytes(config.budget, environment.roots, environment.log);
+  limits.node_percent = static_cast<unsigned>(config.budget.node_percent);
+  limits.rate = {static_cast<std::uint32_t>(config.rate.pages_per_s),
+                 static_cast<std::uint32_t>(config.rate.burst)};
+  limits.account_only = config.mode == Mode::kAccount;
+  limits.hugetlb = ActionOf(config.hugetlb);
+  limits.huge_sizes = HugePageSizes(environment.roots.sys);
+  limits.retry_initial = config.retry.initial;
+  limits.retry_max = config.retry.max;
+  return limits;
+}
+
+// Without NUMA there is nothing to say: the whole machine is one node.
+std::optional<NumaNodes> NodesOf(const SystemRoots& roots) {
+  auto nodes = NumaNodes::Read(roots.sys);
+  if (!nodes) return std::nullopt;
+  return std::move(*nodes);
+}
+
 std::unique_ptr<AttemptRecord> OpenBootLog(const std::string& run_dir, const Uuid& boot_id,
                                            const Logger& log) {
   std::error_code error;
@@ -75,9 +108,10 @@ Agent::Parts Agent::Prepare(const AgentConfig& config, Stage stage,
   parts.identity.page_size = environment.page_size;
   parts.identity.version = SEAWARD_VERSION;
   parts.identity.machine = ReadMachineUuid(environment.roots);
-  parts.limits.budget_bytes = BudgetBytes(config.budget, environment.roots, environment.log);
-  parts.limits.retry_initial = config.retry.initial;
-  parts.limits.retry_max = config.retry.max;
+  parts.limits = LimitsOf(config, environment);
+  if (config.mode == Mode::kAccount) {
+    environment.log.Warning("account_mode", {{"why", "no page is taken out of use"}});
+  }
   parts.offliner = OpenOffliner(environment.roots, environment.log);
   return parts;
 }
@@ -92,7 +126,10 @@ Result<std::unique_ptr<Agent>> Agent::Create(const AgentConfig& config, Stage st
   const auto* earlier = dynamic_cast<const BootLog*>(parts.record.get());
   std::unique_ptr<Agent> agent(new Agent(config, environment, std::move(parts)));
   if (earlier != nullptr) agent->Restore(*earlier);
-  if (stage == Stage::kRun) agent->OpenJournal();
+  if (stage == Stage::kRun) {
+    agent->OpenJournal();
+    agent->WatchForChanges();
+  }
   return agent;
 }
 
@@ -106,20 +143,25 @@ Agent::Agent(const AgentConfig& config, const Environment& environment, Parts pa
       offliner_(std::move(parts.offliner)),
       record_(std::move(parts.record)),
       retirer_(memory_, *offliner_, *record_, clock_, parts.identity.page_size, stage_),
-      desk_(memory_, retirer_, clock_, parts.limits),
+      desk_(memory_, retirer_, clock_, parts.limits, NodesOf(roots_)),
       journal_(parts.identity.machine, parts.identity.boot_id),
       session_(parts.identity, SessionLimits{}, clock_, desk_, *this),
-      keeper_(environment.roots, config.channel_name, clock_, log_) {}
+      keeper_(environment.roots, config.channel_name, clock_, log_),
+      losses_(roots_.proc, roots_.sys + "/fs/cgroup", parts.identity.page_size) {}
 
 void Agent::Restore(const BootLog& log) {
   std::size_t concluded = 0;
+  std::size_t undone = 0;
   for (const BootRecord& record : log.earlier()) {
     if (!record.concluded) {
       desk_.RestoreAttempt(record.range, record.verdict.kind);
       continue;
     }
     ++concluded;
-    desk_.Restore(record.range, record.verdict);
+    if (!desk_.Restore(record.range, record.verdict)) {
+      ++undone;
+      continue;
+    }
     const bool open = record.verdict.outcome == Outcome::kDeferred;
     if (record.verdict.verb == Verb::kHard && !open) session_.RestoreDealtWith(record.range);
   }
@@ -127,6 +169,18 @@ void Agent::Restore(const BootLog& log) {
     log_.Info("boot_log_read", {{"verdicts", fmt::format("{}", concluded)},
                                 {"retired_bytes", fmt::format("{}", desk_.retired_bytes())}});
   }
+  if (undone > 0) log_.Warning("retirements_undone", {{"pages", fmt::format("{}", undone)}});
+}
+
+void Agent::MemoryMayHaveChanged(std::string_view why) {
+  log_.Info("verify_retirements", {{"why", std::string(why)}});
+  desk_.MemoryChanged(BudgetBytes(config_.budget, roots_, log_), NodesOf(roots_));
+  session_.Reverify();
+}
+
+void Agent::ChangesNoticed() {
+  if (!changes_) return;
+  if (const auto change = changes_->Drain()) MemoryMayHaveChanged(*change);
 }
 
 void Agent::OpenJournal() {
@@ -149,6 +203,15 @@ void Agent::OpenJournal() {
   }
   session_.RememberIncarnation(journal_.incarnation());
   log_.Info("journal_read", {{"entries", fmt::format("{}", journal_.size())}});
+}
+
+void Agent::WatchForChanges() {
+  auto changes = ChangeWatcher::Open();
+  if (changes) {
+    changes_.emplace(std::move(*changes));
+  } else {
+    log_.Warning("changes_unwatched", {{"why", changes.error().Text()}});
+  }
 }
 
 int Agent::port_fd() {
@@ -188,7 +251,10 @@ void Agent::Work() {
   if (keeper_.NextLook() && *keeper_.NextLook() <= now) LookForPort();
   session_.Work();
   if (unread_) PortEvent();
-  if (!HasWork()) LogVerdicts();
+  if (!Urgent()) {
+    LogVerdicts();
+    FindLosses();
+  }
   if (save_due_ && *save_due_ <= now) SaveJournalNow();
 }
 
@@ -243,6 +309,13 @@ void Agent::OnProgress(const RetirementProgress& progress) {
       ++suppressed_;
     }
   }
+  for (const auto& loss : progress.huge) LogHugeLoss(loss);
+  // The early stage has no time for it, and hardly a process to find.
+  if (stage_ == Stage::kRun)
+    for (const auto& lost : progress.lost)
+      losses_.Seek(lost.id, lost.page, lost.bytes, lost.cgroup);
+  for (const ByteRange& page : progress.restored)
+    log_.Warning("retired_again", {{"gpa", FormatAddress(page.start().value)}});
   bool kept = true;
   for (const protocol::VerdictRecord& record : progress.to_keep)
     kept = journal_.Add(record) && kept;
@@ -261,6 +334,33 @@ void Agent::OnForgotten(const ByteRange& range) {
                           {"length", FormatAddress(range.length())}});
   journal_.Forget(range);
   SaveJournalSoon();
+}
+
+void Agent::LogHugeLoss(const RetirementProgress::HugeLoss& loss) {
+  // Of a page that nobody has mapped only the bad part goes.
+  const std::uint64_t cost = loss.huge.mapped ? loss.huge.range.length() : loss.page.length();
+  log_.Warning("hugetlb_page", {{"gpa", FormatAddress(loss.page.start().value)},
+                                {"huge_page", FormatAddress(loss.huge.range.start().value)},
+                                {"huge_kib", fmt::format("{}", loss.huge.range.length() >> 10)},
+                                {"cost_kib", fmt::format("{}", cost >> 10)},
+                                {"outcome", std::string(ToString(loss.outcome))}});
+}
+
+// Behind everything else, one slice at a time.
+void Agent::FindLosses() {
+  if (!losses_.HasWork()) return;
+  const auto found = losses_.Step();
+  if (!found) return;
+  for (const protocol::Loss& loss : found->losses)
+    log_.Warning("page_lost", {{"id", fmt::format("{}", loss.id)},
+                               {"gpa", FormatAddress(loss.range.start().value)},
+                               {"lost_bytes", fmt::format("{}", loss.lost_bytes)},
+                               {"pid", fmt::format("{}", loss.pid)},
+                               {"comm", loss.comm},
+                               {"cgroup", loss.cgroup}});
+  if (losses_.unseen_processes() > 0)
+    log_.Info("processes_unseen", {{"count", fmt::format("{}", losses_.unseen_processes())}});
+  if (!found->losses.empty()) session_.TellLosses(*found);
 }
 
 void Agent::LogVerdicts() {

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "guest-agent/app/change_watcher.h"
 #include "guest-agent/app/machine.h"
 #include "guest-agent/app/port_keeper.h"
 #include "guest-agent/boot/early_stage.h"
@@ -19,6 +20,7 @@
 #include "guest-agent/journal/boot_log.h"
 #include "guest-agent/journal/journal_writer.h"
 #include "guest-agent/journal/page_journal.h"
+#include "guest-agent/losses/loss_finder.h"
 #include "guest-agent/session/agent_session.h"
 
 namespace seaward::agent {
@@ -40,15 +42,22 @@ class Agent final : private SessionEdge {
   // -1 while there is none. `port_fd` is to be watched edge-triggered (AgentPort).
   int port_fd();
   int watch_fd() const { return keeper_.watch_fd(); }
+  // Readable when memory, or the machine's idea of time, changed; -1 when nothing tells.
+  int uevent_fd() const { return changes_ ? changes_->uevent_fd() : -1; }
+  int clock_fd() const { return changes_ ? changes_->clock_fd() : -1; }
 
   // A device appeared, or NextDeadline() passed, or the agent starts.
   void LookForPort();
   // An edge on the port: takes what arrived, at most `kReadsPerEdge` buffers.
   void PortEvent();
+  // uevent_fd() or clock_fd() is readable.
+  void ChangesNoticed();
+  // Pages that were retired may be in use again.
+  void MemoryMayHaveChanged(std::string_view why);
   // What is due, and one slice of retirement.
   void Work();
   // More to do at once.
-  bool HasWork() const { return unread_ || session_.HasWork(); }
+  bool HasWork() const { return Urgent() || losses_.HasWork(); }
   std::optional<MonoTime> NextDeadline() const;
   // A page of the agent itself was taken from it: this process cannot go on (self_restart.h).
   bool LostOwnMemory() const { return lost_own_memory_; }
@@ -64,12 +73,14 @@ class Agent final : private SessionEdge {
     std::unique_ptr<AttemptRecord> record;
   };
   static constexpr int kReadsPerEdge = 8;
+  bool Urgent() const { return unread_ || session_.HasWork(); }
 
   Agent(const AgentConfig& config, const Environment& environment, Parts parts);
   static Parts Prepare(const AgentConfig& config, protocol::Stage stage,
                        const Environment& environment);
   void Restore(const BootLog& log);
   void OpenJournal();
+  void WatchForChanges();
   void SaveJournalSoon();
 
   bool SendFrame(std::span<const std::byte> frame) override;
@@ -79,6 +90,8 @@ class Agent final : private SessionEdge {
   void OnProgress(const RetirementProgress& progress) override;
   void OnSynced() override;
   void OnForgotten(const ByteRange& range) override;
+  void LogHugeLoss(const RetirementProgress::HugeLoss& loss);
+  void FindLosses();
   void LogVerdicts();
   void LogVerdict(const protocol::VerdictRecord& record);
 
@@ -95,6 +108,8 @@ class Agent final : private SessionEdge {
   PageJournal journal_;
   AgentSession session_;
   PortKeeper keeper_;
+  LossFinder losses_;
+  std::optional<ChangeWatcher> changes_;  // the daemon's alone
   std::array<std::byte, 8192> buffer_;
   bool host_connected_ = false;
   bool unread_ = false;

@@ -50,6 +50,8 @@ Status AgentLoop::WatchWhatIsThere() {
   // Edge-triggered: with no host connected the port would be readable for ever.
   auto port = Watch(agent_.port_fd(), watched_port_, EPOLLIN | EPOLLOUT | EPOLLET);
   if (!port) return port;
+  if (auto uevents = Watch(agent_.uevent_fd(), watched_uevents_, EPOLLIN); !uevents) return uevents;
+  if (auto time = Watch(agent_.clock_fd(), watched_clock_, EPOLLIN); !time) return time;
   return Watch(agent_.watch_fd(), watched_devices_, EPOLLIN);
 }
 
@@ -64,7 +66,7 @@ int AgentLoop::WaitMs(std::optional<MonoTime> deadline) const {
 
 Result<bool> AgentLoop::Step(std::optional<MonoTime> deadline) {
   if (auto watched = WatchWhatIsThere(); !watched) return Forward(watched);
-  std::array<epoll_event, 4> events;
+  std::array<epoll_event, 5> events;
   const int count =
       ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), WaitMs(deadline));
   if (count < 0 && errno != EINTR) return FailErrno(errno, "epoll_wait");
@@ -75,6 +77,8 @@ Result<bool> AgentLoop::Step(std::optional<MonoTime> deadline) {
       agent_.PortEvent();
     } else if (fd == watched_devices_) {
       agent_.LookForPort();
+    } else {
+      agent_.ChangesNoticed();
     }
   }
   if (agent_.LostOwnMemory()) return Fail(ErrorCode::kIo, "a page of the agent itself", EFAULT);

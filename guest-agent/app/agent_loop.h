@@ -40,6 +40,8 @@ class AgentLoop {
   UniqueFd epoll_;
   int watched_port_ = -1;
   int watched_devices_ = -1;
+  int watched_uevents_ = -1;
+  int watched_clock_ = -1;
 };
 
 }  // namespace seaward::agent

@@ -11,6 +11,7 @@
 #include "guest-agent/app/memory_lock.h"
 #include "guest-agent/app/rehearsal.h"
 #include "guest-agent/app/self_restart.h"
+#include "guest-agent/app/syscall_filter.h"
 
 namespace seaward::agent {
 namespace {
@@ -53,6 +54,8 @@ int Serve(const AgentConfig& config, protocol::Stage stage) {
   if (!agent) return Failed(log, agent.error());
   auto loop = AgentLoop::Make(**agent, clock, stop->get());
   if (!loop) return Failed(log, loop.error());
+  if (const auto filtered = FilterSystemCalls(); !filtered)
+    log.Warning("system_calls_not_filtered", {{"why", filtered.error().Text()}});
   if (stage == protocol::Stage::kEarly) {
     const auto end = loop->RunEarly(early);
     if (!end) return Failed(log, end.error());

@@ -4,14 +4,16 @@
 #include <sys/mman.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
-#include <memory>
+
+#include "guest-agent/app/reserved_heap.h"
 
 namespace seaward::agent {
 namespace {
 
-// A session with a full queue and outbox needs less.
-constexpr std::size_t kHeapBytes = 512 << 10;
+// What is too large for the reserve, or beyond it.
+constexpr std::size_t kHeapBytes = 128 << 10;
 
 }  // namespace
 
@@ -24,9 +26,11 @@ Status LockMemory() {
   mallopt(M_ARENA_MAX, 1);
   // ONFAULT: pages that are never used are not made resident.
   if (::mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) return FailErrno(errno, "mlockall");
-  const auto heap = std::make_unique<char[]>(kHeapBytes);
+  TouchReserve();
+  void* const heap = std::malloc(kHeapBytes);
   // A plain memset of memory that dies at once would be optimised away.
-  explicit_bzero(heap.get(), kHeapBytes);
+  if (heap != nullptr) explicit_bzero(heap, kHeapBytes);
+  std::free(heap);
   return {};
 }
 

@@ -1,16 +1,33 @@
 #include "guest-agent/config/agent_config.h"
 
+#include <utility>
+
 namespace seaward::agent {
 namespace {
 
 using std::chrono::milliseconds;
 using yaml::MapReader;
 
+constexpr std::pair<std::string_view, Mode> kModeWords[] = {{"retire", Mode::kRetire},
+                                                            {"account", Mode::kAccount}};
+constexpr std::pair<std::string_view, HugetlbChoice> kHugetlbWords[] = {
+    {"retire", HugetlbChoice::kRetire},
+    {"defer", HugetlbChoice::kDefer},
+    {"report", HugetlbChoice::kReport}};
+
 BudgetConfig ReadBudget(MapReader map) {
   BudgetConfig budget;
   budget.max_mib = map.Integer("max_mib", 256, {0, 1 << 20}).value;
   budget.max_percent = map.Integer("max_percent", 10, {0, 100}).value;
+  budget.node_percent = map.Integer("node_percent", 50, {0, 100}).value;
   return budget;
+}
+
+RateConfig ReadRate(MapReader map) {
+  RateConfig rate;
+  rate.pages_per_s = map.Integer("pages_per_s", 10000, {1, 1000000}).value;
+  rate.burst = map.Integer("burst", 20000, {1, 1000000}).value;
+  return rate;
 }
 
 RetryConfig ReadRetry(MapReader map) {
@@ -47,7 +64,11 @@ AgentConfig Read(MapReader& top) {
   config.run_dir = top.Path("run_dir", "/run/seaward").value;
   config.log_level = top.Choice<LogLevel>("log_level", kLogLevelWords, LogLevel::kInfo).value;
   config.lock_memory = top.Flag("lock_memory", true).value;
+  config.mode = top.Choice<Mode>("mode", kModeWords, Mode::kRetire).value;
+  config.hugetlb =
+      top.Choice<HugetlbChoice>("hugetlb", kHugetlbWords, HugetlbChoice::kRetire).value;
   config.budget = ReadBudget(top.Map("budget"));
+  config.rate = ReadRate(top.Map("rate"));
   config.retry = ReadRetry(top.Map("retry"));
   config.early = ReadEarly(top.Map("early"));
   return config;

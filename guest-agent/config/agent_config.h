@@ -18,8 +18,21 @@ inline constexpr std::string_view kDefaultConfigPath = "/etc/seaward/agent.yaml"
 
 struct BudgetConfig {
   std::uint64_t max_mib = 256;
-  std::uint64_t max_percent = 10;  // of System RAM; the smaller of both counts
+  std::uint64_t max_percent = 10;   // of System RAM; the smaller of both counts
+  std::uint64_t node_percent = 50;  // of the memory of each NUMA node, besides
 };
+
+struct RateConfig {
+  std::uint64_t pages_per_s = 10000;
+  std::uint64_t burst = 20000;
+};
+
+enum class Mode {
+  kRetire,
+  kAccount,  // say what would be done
+};
+
+enum class HugetlbChoice { kRetire, kDefer, kReport };
 
 struct RetryConfig {
   std::chrono::milliseconds initial{1000};
@@ -37,7 +50,10 @@ struct AgentConfig {
   std::string run_dir = "/run/seaward";
   LogLevel log_level = LogLevel::kInfo;
   bool lock_memory = true;
+  Mode mode = Mode::kRetire;
+  HugetlbChoice hugetlb = HugetlbChoice::kRetire;
   BudgetConfig budget;
+  RateConfig rate;
   RetryConfig retry;
   EarlyConfig early;
 };

@@ -28,10 +28,23 @@ TEST(AgentConfig, AnEmptyFileMeansTheDefaults) {
   EXPECT_EQ(parsed->lock_memory, defaults.lock_memory);
   EXPECT_EQ(parsed->budget.max_mib, defaults.budget.max_mib);
   EXPECT_EQ(parsed->budget.max_percent, defaults.budget.max_percent);
+  EXPECT_EQ(parsed->budget.node_percent, defaults.budget.node_percent);
+  EXPECT_EQ(parsed->mode, defaults.mode);
+  EXPECT_EQ(parsed->hugetlb, defaults.hugetlb);
+  EXPECT_EQ(parsed->rate.pages_per_s, defaults.rate.pages_per_s);
+  EXPECT_EQ(parsed->rate.burst, defaults.rate.burst);
   EXPECT_EQ(parsed->retry.initial, defaults.retry.initial);
   EXPECT_EQ(parsed->retry.max, defaults.retry.max);
   EXPECT_EQ(parsed->early.wait, defaults.early.wait);
   EXPECT_EQ(parsed->early.limit, defaults.early.limit);
+}
+
+TEST(AgentConfig, WordsChooseTheModeAndTheFateOfHugePages) {
+  const auto parsed = ParseAgentConfig("agent.yaml", "mode: account\nhugetlb: defer\n");
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->mode, Mode::kAccount);
+  EXPECT_EQ(parsed->hugetlb, HugetlbChoice::kDefer);
+  EXPECT_THAT(ErrorsOf("hugetlb: keep\n"), ElementsAre(HasSubstr("agent.yaml:1:10: error: ")));
 }
 
 TEST(AgentConfig, AllErrorsComeAtOnceWithLineAndColumn) {

@@ -1,29 +1,18 @@
 #include "guest-agent/port/port_watcher.h"
 
-#include <linux/netlink.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
 
+#include "guest-agent/port/uevent_socket.h"
+
 namespace seaward::agent {
-namespace {
-
-constexpr unsigned kKernelEvents = 1;  // multicast group of the kernel; udev's is 2
-
-}  // namespace
 
 Result<PortWatcher> PortWatcher::Open() {
-  UniqueFd fd(
-      ::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT));
-  if (!fd.valid()) return FailErrno(errno, "uevent socket");
-  sockaddr_nl address{};
-  address.nl_family = AF_NETLINK;
-  address.nl_groups = kKernelEvents;
-  // The socket interface takes every family's address by this cast.
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return FailErrno(errno, "bind uevent socket");
-  return PortWatcher(std::move(fd));
+  auto fd = OpenUeventSocket();
+  if (!fd) return Forward(fd);
+  return PortWatcher(std::move(*fd));
 }
 
 void PortWatcher::Drain() {
