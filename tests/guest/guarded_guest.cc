@@ -40,8 +40,14 @@ Status GuestBench::BringUpLibvirtd() {
 Status GuestBench::BringUpGuest(bool guarded) {
   if (guest_ && guest_->plan().agent == guarded) return {};
   guest_.reset();
-  auto started = TcgGuest::Start(
-      *libvirtd_, images_, {.name = kGuestName, .uuid = kVm, .early = guarded, .agent = guarded});
+  auto started = TcgGuest::Start(*libvirtd_, images_,
+                                 {.name = kGuestName,
+                                  .uuid = kVm,
+                                  .memory_mib = images_.memory_mib,
+                                  .cpu = images_.cpu,
+                                  .early = guarded,
+                                  .agent = guarded,
+                                  .more_ports = images_.more_ports});
   if (!started) return Forward(started);
   guest_ = std::move(*started);
   return {};
@@ -206,8 +212,24 @@ std::uint64_t GuardedGuest::HardwareCorruptedKb() {
   throw std::runtime_error("no HardwareCorrupted in /proc/meminfo");
 }
 
+// --kernel=NAME, for the cases about kinds of pages.
+Result<GuestImages> ImagesFor(int argc, char** argv) {
+  constexpr std::string_view kOption = "--kernel=";
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (!word.starts_with(kOption)) continue;
+    const std::string_view name = word.substr(kOption.size());
+    if (name == "newest") return FindGuestImages(TestKernel::kNewest);
+    if (name == "16k") return FindGuestImages(TestKernel::k16k);
+    if (name == "beside-qga") return FindGuestImages(TestKernel::kBesideQemuGa);
+    if (name == "bookworm") return FindGuestImages(TestKernel::kBookworm);
+    return Fail(ErrorCode::kInvalid, "no kernel is called '" + std::string(name) + "'");
+  }
+  return FindGuestImages();
+}
+
 int RunGuestTests(int argc, char** argv) {
-  auto images = FindGuestImages();
+  auto images = ImagesFor(argc, argv);
   if (!images && images.error().code == ErrorCode::kUnsupported) {
     std::printf("SEAWARD-SKIP: %s\n", images.error().Text().c_str());
     return 0;

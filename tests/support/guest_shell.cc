@@ -76,7 +76,8 @@ Result<GuestShell::Json> GuestShell::Ask(const std::string& command, Json argume
   auto reply = Exchange(arguments, limit + kWayBack);
   if (!reply) return Forward(reply);
   if (!reply->value("ok", false)) {
-    return Fail(ErrorCode::kIo, command + ": " + reply->value("error", std::string("no reason")));
+    return Fail(ErrorCode::kIo, command + ": " + reply->value("error", std::string("no reason")),
+                reply->value("errno", 0));
   }
   return reply;
 }

@@ -32,6 +32,7 @@ LedgerPage PageOf(const nlohmann::json& row) {
   page.verdicts_this_boot = Field<std::int64_t>(row, "verdicts");
   page.boot = Field<std::string>(row, "boot");
   page.exposure_ns = Field<std::int64_t>(row, "exposure_ns");
+  page.sys_errno = Field<std::int64_t>(row, "sys_errno");
   return page;
 }
 

@@ -37,6 +37,7 @@ struct LedgerPage {
   std::int64_t verdicts_this_boot = 0;
   std::string boot;  // boot_id of the newest verdict
   std::int64_t exposure_ns = 0;
+  std::int64_t sys_errno = 0;
 };
 
 class NotifierHost {

@@ -76,9 +76,9 @@ std::string TcgGuest::DomainXml(const std::string& kernel, const std::string& in
   return fmt::format(
       "<domain type='qemu'><name>{}</name><uuid>{}</uuid><memory unit='MiB'>{}</memory>"
       "<vcpu>1</vcpu><os><type arch='aarch64' machine='virt'>hvm</type><kernel>{}</kernel>"
-      "<initrd>{}</initrd><cmdline>console=ttyAMA0 loglevel={} panic=-1 {}{}{}</cmdline></os>"
+      "<initrd>{}</initrd><cmdline>console=ttyAMA0 loglevel={} panic=-1 {}{}{} {}</cmdline></os>"
       "<features><gic version='3'/></features>"
-      "<cpu mode='custom' match='exact'><model fallback='forbid'>cortex-a72</model></cpu>"
+      "<cpu mode='custom' match='exact'><model fallback='forbid'>{}</model></cpu>"
       "<on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot>"
       "<on_crash>restart</on_crash><devices><emulator>/usr/bin/qemu-system-aarch64</emulator>"
       "<controller type='usb' model='none'/><controller type='virtio-serial' index='0'/>{}"
@@ -86,7 +86,8 @@ std::string TcgGuest::DomainXml(const std::string& kernel, const std::string& in
       "</devices></domain>",
       plan_.name, FormatUuid(plan_.uuid), plan_.memory_mib, kernel, initramfs, plan_.loglevel,
       plan_.early ? "seaward.early=1 " : "", plan_.agent ? "seaward.agent=1 " : "",
-      plan_.frames ? "seaward.frames=1" : "", channels, console_path(), disk);
+      plan_.frames ? "seaward.frames=1" : "", plan_.more_words, plan_.cpu, channels,
+      console_path(), disk);
 }
 
 Status TcgGuest::MakeDisk() const {

@@ -20,9 +20,11 @@ struct GuestPlan {
   std::string name = "guest";
   Uuid uuid;
   unsigned memory_mib = 256;
-  bool early = true;      // the early stage runs at every boot
-  bool agent = true;      // the daemon starts at every boot
-  bool frames = false;    // free frames at /init are noted
+  std::string cpu = "cortex-a72";
+  std::string more_words = {};  // on the kernel's command line
+  bool early = true;            // the early stage runs at every boot
+  bool agent = true;            // the daemon starts at every boot
+  bool frames = false;          // free frames at /init are noted
   unsigned loglevel = 4;  // of its console; each "Memory failure" line there costs the guest time
   bool disk = false;      // an empty one, which holds QEMU's snapshots
   std::vector<std::string> more_ports = {};  // beside the agent's and the test's

@@ -1,6 +1,7 @@
 #include "tests/support/test_images.h"
 
 #include <cstdlib>
+#include <vector>
 
 #include "base/file_io.h"
 #include "tests/support/child_process.h"
@@ -28,22 +29,63 @@ std::string HostBinDir() {
   return std::string(SEAWARD_BINARY_DIR) + "/bin";
 }
 
-Result<GuestImages> FindGuestImages() {
+namespace {
+
+// `fetch`: a script of tests/images and its arguments. `name`: of the initramfs; with `modules` it
+// holds some of the kernel's.
+Result<GuestImages> MakeImages(std::vector<std::string> fetch, const std::string& name,
+                               bool modules, const std::string& overlay = {}) {
   if (const char* reason = std::getenv("SEAWARD_NO_KERNEL"); reason != nullptr && *reason != '\0') {
     return Fail(ErrorCode::kUnsupported, reason);
   }
-  auto fetched = RunToEnd({kScripts + "fetch-kernel"}, kFetchLimit);
+  fetch[0] = kScripts + fetch[0];
+  auto fetched = RunToEnd(fetch, kFetchLimit);
   if (!fetched) return Forward(fetched);
   if (fetched->end.exit_code == kNotObtainable) return Fail(ErrorCode::kUnsupported, fetched->err);
-  if (fetched->end.exit_code != 0) return Fail(ErrorCode::kIo, "fetch-kernel: " + fetched->err);
+  if (fetched->end.exit_code != 0) return Fail(ErrorCode::kIo, fetch[0] + ": " + fetched->err);
   const std::string kernel = FirstLine(fetched->out);
-  const std::string initramfs = std::string(SEAWARD_BINARY_DIR) + "/guest.cpio";
-  auto made = RunToEnd({kScripts + "make-guest-initramfs", Arm64BinDir(), initramfs}, kFetchLimit);
+  const std::string initramfs = std::string(SEAWARD_BINARY_DIR) + "/" + name;
+  std::vector<std::string> make{kScripts + "make-guest-initramfs", Arm64BinDir(), initramfs};
+  if (modules) make.push_back(kernel);
+  if (!overlay.empty()) make.push_back(overlay);
+  auto made = RunToEnd(make, kFetchLimit);
   if (!made) return Forward(made);
   if (made->end.exit_code != 0) return Fail(ErrorCode::kIo, "make-guest-initramfs: " + made->err);
   auto version = ReadTextFile(kernel + "/version", 256);
   if (!version) return Forward(version);
   return GuestImages{kernel + "/Image", initramfs, FirstLine(*version)};
+}
+
+}  // namespace
+
+Result<GuestImages> FindGuestImages() {
+  return MakeImages({"fetch-kernel"}, "guest.cpio", false);
+}
+
+Result<GuestImages> FindGuestImages(TestKernel kernel) {
+  switch (kernel) {
+    case TestKernel::kNewest:
+      return MakeImages({"fetch-kernel"}, "guest-newest.cpio", true);
+    case TestKernel::kBookworm:
+      return MakeImages({"fetch-further-kernel", "bookworm"}, "guest-bookworm.cpio", true);
+    case TestKernel::kBesideQemuGa: {
+      auto other = RunToEnd({kScripts + "fetch-guest-agent"}, kFetchLimit);
+      if (!other) return Forward(other);
+      if (other->end.exit_code != 0)
+        return Fail(ErrorCode::kIo, "fetch-guest-agent: " + other->err);
+      auto images = MakeImages({"fetch-kernel"}, "guest-qga.cpio", true, FirstLine(other->out));
+      if (images) images->more_ports = {"org.qemu.guest_agent.0"};
+      return images;
+    }
+    case TestKernel::k16k: {
+      auto images = MakeImages({"fetch-further-kernel", "16k"}, "guest-16k.cpio", true);
+      if (!images) return images;
+      images->cpu = "neoverse-n1";  // Cortex-A72 has no 16 KiB pages
+      images->memory_mib = 768;     // their huge pages have 32 MiB
+      return images;
+    }
+  }
+  return Fail(ErrorCode::kInvalid, "no such kernel");
 }
 
 }  // namespace seaward::testing

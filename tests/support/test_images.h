@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -11,12 +12,26 @@ struct GuestImages {
   std::string kernel;     // Image
   std::string initramfs;  // cpio
   std::string kernel_version;
+  std::string cpu = "cortex-a72";  // one that can run it
+  unsigned memory_mib = 256;       // enough for it
+  std::vector<std::string> more_ports = {};
+};
+
+// Kernels on which retirement is proved; each has what cases about kinds of pages need besides.
+enum class TestKernel {
+  kNewest,    // 7.x, 4 KiB pages
+  k16k,       // 7.x, 16 KiB pages
+  kBookworm,  // 6.1, 4 KiB pages
+  // As kNewest, with QEMU's own guest agent beside ours: /usr/sbin/qemu-ga and its port.
+  kBesideQemuGa,
 };
 
 // Builds or finds them. kUnsupported: no kernel new enough is obtainable, the one reason for which
 // a test may skip; the text says which packages were tried. $SEAWARD_NO_KERNEL (set by ./dev) says
 // so without asking again.
 Result<GuestImages> FindGuestImages();
+// The same for a kernel of the cases about kinds of pages.
+Result<GuestImages> FindGuestImages(TestKernel kernel);
 
 // The arm64 programs: $SEAWARD_ARM64_BIN, or build/arm64/bin of the source tree.
 std::string Arm64BinDir();

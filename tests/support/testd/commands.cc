@@ -64,6 +64,7 @@ std::string Commands::Answer(const std::string& line) {
     } else {
       reply["error"] = result.error().Text();
       reply["code"] = std::string(ToString(result.error().code));
+      reply["errno"] = result.error().sys_errno;
     }
   } catch (const std::exception& wrong) {
     reply["ok"] = false;
@@ -77,6 +78,7 @@ Result<Json> Commands::Status(const Json&) {
   ::uname(&name);
   return Json{{"boot_id", FirstLineOf("/proc/sys/kernel/random/boot_id")},
               {"kernel", name.release},
+              {"page_size", PageSize()},
               {"cmdline", FirstLineOf("/proc/cmdline")},
               {"uptime", FirstLineOf("/proc/uptime")},
               {"early", boot_.early},
@@ -102,7 +104,10 @@ Result<Json> Commands::Wait(const Json& request) {
   const auto pid = request.at("pid").get<pid_t>();
   auto status = WaitFor(pid, LimitOf(request));
   if (!status) return Forward(status);
-  if (*status) victims_.Forget(pid);
+  if (*status) {
+    victims_.Forget(pid);
+    holders_.Forget(pid);
+  }
   return StatusJson(*status);
 }
 
@@ -223,6 +228,14 @@ const std::map<std::string, Commands::Handler>& Commands::Table() {
       {"kpageflags", &Commands::FrameFlags},
       {"free_frames", &Commands::FreeFrames},
       {"process_pages", &Commands::ProcessPages},
+      {"page_hold", &Commands::PageHold},
+      {"page_check", &Commands::PageCheck},
+      {"page_where", &Commands::PageWhere},
+      {"page_signal", &Commands::PageSignal},
+      {"page_end", &Commands::PageEnd},
+      {"find_frames", &Commands::FindFrames},
+      {"thread_switches", &Commands::ThreadSwitches},
+      {"module_load", &Commands::ModuleLoad},
       {"read", &Commands::Read},
       {"time_reads", &Commands::TimeReads},
       {"write", &Commands::Write},

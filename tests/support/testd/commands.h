@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tests/support/testd/machine.h"
+#include "tests/support/testd/page_holder.h"
 #include "tests/support/testd/victim.h"
 
 namespace seaward::testd {
@@ -46,6 +47,14 @@ class Commands {
   Result<Json> FrameFlags(const Json& request);
   Result<Json> FreeFrames(const Json& request);
   Result<Json> ProcessPages(const Json& request);
+  Result<Json> PageHold(const Json& request);
+  Result<Json> PageCheck(const Json& request);
+  Result<Json> PageWhere(const Json& request);
+  Result<Json> PageSignal(const Json& request);
+  Result<Json> PageEnd(const Json& request);
+  Result<Json> FindFrames(const Json& request);
+  Result<Json> ThreadSwitches(const Json& request);
+  Result<Json> ModuleLoad(const Json& request);
   Result<Json> Read(const Json& request);
   Result<Json> TimeReads(const Json& request);
   Result<Json> Write(const Json& request);
@@ -61,6 +70,7 @@ class Commands {
 
   BootReport boot_;
   Victims victims_;
+  PageHolders holders_;
   std::map<std::string, UniqueFd> held_ports_;
 };
 

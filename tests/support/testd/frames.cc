@@ -16,9 +16,12 @@ namespace {
 
 constexpr std::pair<FrameFlag, const char*> kNames[] = {
     {FrameFlag::kLru, "LRU"},           {FrameFlag::kSlab, "SLAB"},
-    {FrameFlag::kBuddy, "BUDDY"},       {FrameFlag::kAnon, "ANON"},
+    {FrameFlag::kBuddy, "BUDDY"},       {FrameFlag::kMmap, "MMAP"},
+    {FrameFlag::kAnon, "ANON"},         {FrameFlag::kHead, "HEAD"},
+    {FrameFlag::kTail, "TAIL"},         {FrameFlag::kHuge, "HUGE"},
     {FrameFlag::kHwpoison, "HWPOISON"}, {FrameFlag::kNoPage, "NOPAGE"},
-    {FrameFlag::kPageTable, "PGTABLE"}, {FrameFlag::kReserved, "RESERVED"},
+    {FrameFlag::kThp, "THP"},           {FrameFlag::kPageTable, "PGTABLE"},
+    {FrameFlag::kReserved, "RESERVED"},
 };
 
 // /proc/PID/pagemap, Linux Documentation/admin-guide/mm/pagemap.rst: bit 63 present, 0-54 frame.

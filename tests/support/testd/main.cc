@@ -20,6 +20,7 @@
 #include "tests/support/testd/frames.h"
 #include "tests/support/testd/frames_json.h"
 #include "tests/support/testd/line_channel.h"
+#include "tests/support/testd/page_kinds.h"
 
 namespace seaward::testd {
 namespace {
@@ -29,6 +30,8 @@ BootReport BecomeInit(const Logger& log) {
   if (auto ready = PrepareMachine(); !ready) {
     log.Error("machine_not_prepared", {{"error", ready.error().Text()}});
   }
+  if (auto loaded = LoadBootModules(); !loaded)
+    log.Error("boot_modules", {{"error", loaded.error().Text()}});
   auto command_line = ReadTextFile("/proc/cmdline", 64U << 10);
   boot.wishes = ParseBootWishes(command_line ? *command_line : std::string());
   if (boot.wishes.frames) {
