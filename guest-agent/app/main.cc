@@ -49,13 +49,15 @@ int Serve(const AgentConfig& config, protocol::Stage stage) {
   }
   auto stop = TakeStopSignals();
   if (!stop) return Failed(log, stop.error());
-  if (config.lock_memory && stage == protocol::Stage::kRun) PrepareMemory(environment);
+  const bool locks = config.lock_memory && stage == protocol::Stage::kRun;
+  if (locks) SettleHeap();
   auto agent = Agent::Create(config, stage, environment);
   if (!agent) return Failed(log, agent.error());
   auto loop = AgentLoop::Make(**agent, clock, stop->get());
   if (!loop) return Failed(log, loop.error());
   if (const auto filtered = FilterSystemCalls(); !filtered)
     log.Warning("system_calls_not_filtered", {{"why", filtered.error().Text()}});
+  if (locks) PrepareMemory(environment);
   if (stage == protocol::Stage::kEarly) {
     const auto end = loop->RunEarly(early);
     if (!end) return Failed(log, end.error());

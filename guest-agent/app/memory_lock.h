@@ -1,13 +1,14 @@
-// Keeps the retirement path in memory: under memory pressure a page fault of the agent would wait
-// for the very system that it protects.
+// Keeps the agent's memory where it is, so that retiring a page never waits for one.
 #pragma once
 
 #include "base/result.h"
 
 namespace seaward::agent {
 
-// Grows the heap once, keeps it, and locks what is touched from now on and what is resident now.
-// Fails without CAP_IPC_LOCK or RLIMIT_MEMLOCK; the agent works on.
+// Before the first thread: the heap keeps what it has.
+void SettleHeap();
+// Behind everything that only a start does: drops its pages, and locks what is used from now on as
+// soon as it was touched once. Needs LimitMEMLOCK or CAP_IPC_LOCK.
 Status LockMemory();
 
 }  // namespace seaward::agent
