@@ -4,6 +4,7 @@
 #include <atomic>
 #include <bit>
 #include <cstdlib>
+#include <mutex>
 
 namespace seaward::agent {
 namespace {
@@ -23,19 +24,9 @@ std::array<std::uint8_t, kChunks> size_of_chunk;
 std::array<FreeBlock*, kSizes> free_blocks;
 std::size_t chunks_used = 0;
 std::atomic<std::uint64_t> unreserved{0};
-// Held for a few instructions, by two threads at most: the agent's and the journal's.
-std::atomic_flag busy = ATOMIC_FLAG_INIT;
-
-class Hold {
- public:
-  Hold() {
-    while (busy.test_and_set(std::memory_order_acquire)) {
-    }
-  }
-  ~Hold() { busy.clear(std::memory_order_release); }
-  Hold(const Hold&) = delete;
-  Hold& operator=(const Hold&) = delete;
-};
+// Not a spin lock: the journal's thread, which may hold it, has no real-time priority, and the
+// agent's would keep it from the only CPU.
+std::mutex busy;
 
 std::size_t SizeIndex(std::size_t bytes) {
   return bytes <= kSmallest ? 0 : std::bit_width((bytes - 1) / kSmallest);
@@ -58,7 +49,7 @@ bool AddChunk(std::size_t index) {
 void* FromReserve(std::size_t bytes) {
   const std::size_t index = SizeIndex(bytes);
   if (index >= kSizes) return nullptr;
-  const Hold hold;
+  const std::lock_guard hold(busy);
   if (free_blocks[index] == nullptr && !AddChunk(index)) return nullptr;
   FreeBlock* const block = free_blocks[index];
   free_blocks[index] = block->next;
@@ -81,7 +72,7 @@ void* TakeReserved(std::size_t bytes) {
 
 void GiveBackReserved(void* block) {
   if (!IsReserved(block)) return std::free(block);
-  const Hold hold;
+  const std::lock_guard hold(busy);
   const auto chunk =
       static_cast<std::size_t>(static_cast<std::byte*>(block) - reserve.data()) / kChunkBytes;
   auto* const free_block = static_cast<FreeBlock*>(block);
