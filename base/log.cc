@@ -8,21 +8,6 @@
 namespace seaward {
 namespace {
 
-// sd-daemon(3) priorities.
-int Priority(LogLevel level) {
-  switch (level) {
-    case LogLevel::kDebug:
-      return 7;
-    case LogLevel::kInfo:
-      return 6;
-    case LogLevel::kWarning:
-      return 4;
-    case LogLevel::kError:
-      return 3;
-  }
-  return 3;
-}
-
 bool NeedsQuotes(std::string_view value) {
   if (value.empty()) return true;
   for (const char c : value)
@@ -51,11 +36,36 @@ void AppendValue(std::string& line, std::string_view value) {
 
 }  // namespace
 
+int PriorityOf(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return 7;
+    case LogLevel::kInfo:
+      return 6;
+    case LogLevel::kWarning:
+      return 4;
+    case LogLevel::kError:
+      return 3;
+  }
+  return 3;
+}
+
+std::string LineOf(const LogRecord& record) {
+  std::string line = fmt::format("event={}", record.event);
+  for (const LogField& field : record.fields) {
+    line += ' ';
+    line += field.key;
+    line += '=';
+    AppendValue(line, field.value);
+  }
+  return line;
+}
+
 StderrSink::StderrSink() : journal_(std::getenv("JOURNAL_STREAM") != nullptr) {}
 
 void StderrSink::Write(LogLevel level, std::string_view line) {
   const std::string text =
-      journal_ ? fmt::format("<{}>{}\n", Priority(level), line) : fmt::format("{}\n", line);
+      journal_ ? fmt::format("<{}>{}\n", PriorityOf(level), line) : fmt::format("{}\n", line);
   // One write per line keeps lines of several threads whole; a lost log line is no error.
   if (::write(STDERR_FILENO, text.data(), text.size()) < 0) return;
 }
@@ -63,14 +73,7 @@ void StderrSink::Write(LogLevel level, std::string_view line) {
 void Logger::Write(LogLevel level, std::string_view event,
                    std::initializer_list<LogField> fields) const {
   if (level < threshold_) return;
-  std::string line = fmt::format("event={}", event);
-  for (const LogField& field : fields) {
-    line += ' ';
-    line += field.key;
-    line += '=';
-    AppendValue(line, field.value);
-  }
-  sink_.Write(level, line);
+  sink_.Tell({level, event, std::span(fields.begin(), fields.size())});
 }
 
 void Logger::Debug(std::string_view event, std::initializer_list<LogField> fields) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,10 +23,23 @@ struct LogField {
   std::string value;
 };
 
+// One thing to say, before it is text. Points into the caller's call.
+struct LogRecord {
+  LogLevel level = LogLevel::kInfo;
+  std::string_view event;
+  std::span<const LogField> fields;
+};
+// event=EVENT key=value ...
+std::string LineOf(const LogRecord& record);
+// sd-daemon(3), syslog(3): 7 for debug to 3 for errors.
+int PriorityOf(LogLevel level);
+
 class LogSink {
  public:
   virtual ~LogSink() = default;
   virtual void Write(LogLevel level, std::string_view line) = 0;
+  // A sink that keeps fields apart overrides it; any other gets the line.
+  virtual void Tell(const LogRecord& record) { Write(record.level, LineOf(record)); }
 };
 
 // To stderr; prefixed with "<N>" priorities when systemd reads it ($JOURNAL_STREAM is set).

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <span>
 
+#include "base/journal_sink.h"
 #include "guest-agent/app/agent.h"
 #include "guest-agent/app/agent_loop.h"
 #include "guest-agent/app/command_line.h"
@@ -38,8 +39,8 @@ void PrepareMemory(const Agent::Environment& environment) {
 }
 
 int Serve(const AgentConfig& config, protocol::Stage stage) {
-  StderrSink sink;
-  const Logger log(sink, config.log_level);
+  const auto sink = OpenLogSink("seaward-agent");
+  const Logger log(*sink, config.log_level);
   const SystemClock clock;
   const Agent::Environment environment{SystemRoots{}, KernelPageSize(), clock, log};
   const EarlyStage early({config.early.wait, config.early.limit}, clock.Now());

@@ -21,19 +21,26 @@ class LimitedSink final : public LogSink {
       : to_(to), clock_(clock), vm_(std::move(vm)), budget_(kPerSecond, kBurst, clock.Now()) {}
 
   void Write(LogLevel level, std::string_view line) override {
+    if (MayPass()) to_.Write(level, line);
+  }
+  void Tell(const LogRecord& record) override {
+    if (MayPass()) to_.Tell(record);
+  }
+
+ private:
+  bool MayPass() {
     if (!budget_.TryTake(clock_.Now())) {
       ++held_back_;
-      return;
+      return false;
     }
     if (held_back_ > 0) {
       const Logger log(to_, LogLevel::kWarning);
       log.Warning("log_lines_held_back", {{"vm", vm_}, {"lines", std::to_string(held_back_)}});
       held_back_ = 0;
     }
-    to_.Write(level, line);
+    return true;
   }
 
- private:
   LogSink& to_;
   const Clock& clock_;
   const std::string vm_;

@@ -12,6 +12,7 @@
 
 #include "base/descriptor_limit.h"
 #include "base/file_io.h"
+#include "base/journal_sink.h"
 #include "host-notifier/app/kernel_host_memory.h"
 #include "host-notifier/app/memory_return.h"
 #include "host-notifier/app/notifier.h"
@@ -88,8 +89,8 @@ int Main(int argc, char** argv) {
     return kUsage;
   }
   if (check) return EXIT_SUCCESS;
-  StderrSink sink;
-  return Run(*config, Logger(sink, config->log_level));
+  const auto sink = OpenLogSink("seaward-notifier");
+  return Run(*config, Logger(*sink, config->log_level));
 }
 
 }  // namespace
