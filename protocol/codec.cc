@@ -23,6 +23,8 @@ struct TypeVisitor {
   MessageType operator()(const Pong&) const { return MessageType::kPong; }
   MessageType operator()(const Stats&) const { return MessageType::kStats; }
   MessageType operator()(const Losses&) const { return MessageType::kLosses; }
+  MessageType operator()(const Recall&) const { return MessageType::kRecall; }
+  MessageType operator()(const Known&) const { return MessageType::kKnown; }
 };
 
 // Lists of T, each of at most `limit` items of `all`.
@@ -87,6 +89,13 @@ std::vector<Clear> SplitToFit(const Clear& clear) {
 
 std::vector<Verdict> SplitToFit(const Verdict& verdict) {
   return Cut(verdict.records, &Verdict::records, kMaxVerdictRecords);
+}
+
+std::vector<Known> KnownAnswer(const std::vector<KnownRecord>& records) {
+  std::vector<Known> answer = Cut(records, &Known::records, kMaxKnownRecords);
+  if (answer.empty()) answer.emplace_back();
+  answer.back().last = true;
+  return answer;
 }
 
 bool IsWireRange(const ByteRange& range) {

@@ -35,8 +35,11 @@ inline Result<Message> Decode(const Frame& frame) {
 std::vector<Poison> SplitToFit(const Poison& poison);
 std::vector<Clear> SplitToFit(const Clear& clear);
 std::vector<Verdict> SplitToFit(const Verdict& verdict);
+// The whole answer to a Recall: at least one message.
+std::vector<Known> KnownAnswer(const std::vector<KnownRecord>& records);
 
-// True for what may stand in a Poison, Clear or Verdict: whole granules, below 2^52, <= 1 GiB.
+// True for what may stand in a Poison, Clear, Verdict or Known: whole granules, below 2^52, <= 1
+// GiB.
 bool IsWireRange(const ByteRange& range);
 
 }  // namespace seaward::protocol

@@ -53,7 +53,7 @@ RC_GTEST_PROP(Codec, ShortenedAndLengthenedPayloadsAreRefused, ()) {
 }
 
 RC_GTEST_PROP(Codec, WhatDecodesEncodesToTheSameBytes, ()) {
-  const auto type = *testing::AnyEnum(MessageType::kHelloRequest, MessageType::kLosses);
+  const auto type = *testing::AnyEnum(MessageType::kHelloRequest, MessageType::kKnown);
   auto payload = PayloadOf(testing::MessageOfType(type));
   if (!payload.empty()) {
     const auto at = *rc::gen::inRange<std::size_t>(0, payload.size());
@@ -64,7 +64,7 @@ RC_GTEST_PROP(Codec, WhatDecodesEncodesToTheSameBytes, ()) {
 }
 
 TEST(Codec, KnowsNoOtherTypes) {
-  for (const int type : {0, 12, 255}) {
+  for (const int type : {0, 14, 255}) {
     const auto decoded = DecodePayload(static_cast<MessageType>(type), {});
     ASSERT_FALSE(decoded);
     EXPECT_EQ(decoded.error().code, ErrorCode::kUnsupported);
@@ -89,6 +89,11 @@ TEST(Codec, RefusesToWriteWhatAReaderWouldRefuse) {
   EXPECT_EQ(code(Verdict{{VerdictRecord{
                 .id = 1, .outcome = Outcome::kRetired, .next_try = std::chrono::milliseconds(1)}}}),
             ErrorCode::kInvalid);
+  EXPECT_EQ(code(Known{}), ErrorCode::kInvalid) << "empty, and more to come";
+  EXPECT_EQ(code(Known{{}, true}), std::nullopt);
+  EXPECT_EQ(code(Known{{KnownRecord{.evidence = Evidence::kPredicted}}, true}),
+            ErrorCode::kInvalid);
+  EXPECT_EQ(code(Known{std::vector<KnownRecord>(kMaxKnownRecords + 1), true}), ErrorCode::kLimit);
   Hello hello;
   EXPECT_EQ(code(hello), ErrorCode::kInvalid) << "no boot id";
   hello.boot_id.bytes[0] = std::byte{1};
@@ -126,10 +131,22 @@ TEST(Codec, CutsLongListsInOrder) {
   EXPECT_TRUE(SplitToFit(Poison{}).empty());
 }
 
+TEST(Codec, TheAnswerToARecallEndsWithItsLastFrameAlone) {
+  const auto nothing = KnownAnswer({});
+  ASSERT_EQ(nothing.size(), 1u);
+  EXPECT_TRUE(nothing[0].last);
+  const auto answer = KnownAnswer(std::vector<KnownRecord>(kMaxKnownRecords + 1));
+  ASSERT_EQ(answer.size(), 2u);
+  EXPECT_FALSE(answer[0].last);
+  EXPECT_TRUE(answer[1].last);
+  EXPECT_EQ(answer[0].records.size() + answer[1].records.size(), kMaxKnownRecords + 1);
+}
+
 TEST(Codec, AHugeCountAllocatesNothing) {
   std::vector<std::byte> payload(8, std::byte{0});
   payload[0] = payload[1] = std::byte{0xff};
-  for (const auto type : {MessageType::kPoison, MessageType::kClear, MessageType::kVerdict})
+  for (const auto type :
+       {MessageType::kPoison, MessageType::kClear, MessageType::kVerdict, MessageType::kKnown})
     EXPECT_FALSE(DecodePayload(type, payload));
 }
 

@@ -19,6 +19,7 @@ inline constexpr std::size_t kListHeaderBytes = 4;  // count u16, reserved u16
 inline constexpr std::size_t kPoisonEntryBytes = 28;
 inline constexpr std::size_t kClearRangeBytes = 16;
 inline constexpr std::size_t kVerdictRecordBytes = 44;
+inline constexpr std::size_t kKnownRecordBytes = 20;
 inline constexpr std::size_t kMaxPoisonEntries =
     (kMaxPayloadBytes - kListHeaderBytes) / kPoisonEntryBytes;
 inline constexpr std::size_t kMaxClearRanges =
@@ -31,6 +32,8 @@ inline constexpr std::size_t kMaxCommBytes = 15;
 inline constexpr std::size_t kMaxCgroupBytes = 128;
 inline constexpr std::size_t kMaxLossBytes = 38 + kMaxCommBytes + kMaxCgroupBytes;
 inline constexpr std::size_t kMaxLosses = (kMaxPayloadBytes - kListHeaderBytes) / kMaxLossBytes;
+inline constexpr std::size_t kMaxKnownRecords =
+    (kMaxPayloadBytes - kListHeaderBytes) / kKnownRecordBytes;
 
 inline constexpr std::size_t kMaxAgentVersionBytes = 32;
 // Guest physical addresses lie below 2^52: the most that KVM on arm64 gives a guest (FEAT_LPA2).

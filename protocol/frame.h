@@ -20,6 +20,8 @@ enum class MessageType : std::uint8_t {
   kPong = 9,
   kStats = 10,
   kLosses = 11,
+  kRecall = 12,
+  kKnown = 13,
 };
 
 // Names one channel session: the guest's random choice, in every frame of it.

@@ -120,6 +120,16 @@ inline Losses AnyLosses() {
   return losses;
 }
 
+inline Known AnyKnown() {
+  Known known;
+  known.last = *rc::gen::arbitrary<bool>();
+  const auto count = *rc::gen::inRange<std::size_t>(known.last ? 0 : 1, kMaxKnownRecords + 1);
+  for (std::size_t i = 0; i < count; ++i)
+    known.records.push_back({*AnyRange(), *AnyEnum(Evidence::kConsumed, Evidence::kLatent),
+                             *rc::gen::arbitrary<bool>()});
+  return known;
+}
+
 inline Message MessageOfType(MessageType type) {
   switch (type) {
     case MessageType::kHelloRequest:
@@ -144,12 +154,16 @@ inline Message MessageOfType(MessageType type) {
       return AnyStats();
     case MessageType::kLosses:
       return AnyLosses();
+    case MessageType::kRecall:
+      return Recall{};
+    case MessageType::kKnown:
+      return AnyKnown();
   }
   return Ping{};
 }
 
 inline Message AnyMessage() {
-  return MessageOfType(*AnyEnum(MessageType::kHelloRequest, MessageType::kLosses));
+  return MessageOfType(*AnyEnum(MessageType::kHelloRequest, MessageType::kKnown));
 }
 
 }  // namespace seaward::protocol::testing

@@ -136,8 +136,24 @@ struct Losses {
   std::vector<Loss> losses;
 };
 
+// Host -> guest: say what you know. A host asks that lost its own record of this memory.
+struct Recall {};
+
+// One range that the guest knows to be bad, by an earlier word of the host's.
+struct KnownRecord {
+  ByteRange range = ByteRange::Granule({});
+  Evidence evidence = Evidence::kLatent;  // never kPredicted
+  bool this_boot = false;                 // this boot has dealt with it, or is about to
+};
+
+// Guest -> host, the answer to Recall: one or more frames, the last of which says so.
+struct Known {
+  std::vector<KnownRecord> records;  // empty in the last one only
+  bool last = false;
+};
+
 using Message = std::variant<HelloRequest, Hello, HelloAck, Sync, Poison, Clear, Verdict, Ping,
-                             Pong, Stats, Losses>;
+                             Pong, Stats, Losses, Recall, Known>;
 
 std::string_view ToString(Evidence evidence);
 std::string_view ToString(Outcome outcome);

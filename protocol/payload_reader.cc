@@ -46,6 +46,12 @@ Result<Message> PayloadReader::Read(MessageType type) {
     case MessageType::kLosses:
       message = ReadLosses();
       break;
+    case MessageType::kRecall:
+      message = Recall{};
+      break;
+    case MessageType::kKnown:
+      message = ReadKnown();
+      break;
     default:
       known = false;
       break;  // a number from the wire, not an enumerator of ours
@@ -183,6 +189,28 @@ std::string PayloadReader::GetText(std::size_t length) {
   for (const std::byte b : reader_.GetBytes(length))
     text += static_cast<char>(std::to_integer<unsigned char>(b));
   return text;
+}
+
+Known PayloadReader::ReadKnown() {
+  Known known;
+  const std::size_t count = reader_.Get<std::uint16_t>();
+  const auto flags = reader_.Get<std::uint16_t>();
+  known.last = (flags & kKnownFlagLast) != 0;
+  Require((flags & ~kKnownFlagLast) == 0, "known flags");
+  Require(count > 0 || known.last, "empty list");
+  Require(reader_.remaining() == count * kKnownRecordBytes, "list length");
+  if (!broken_.empty()) return known;
+  known.records.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    KnownRecord& record = known.records.emplace_back();
+    record.range = GetRange();
+    record.evidence = GetEnum(Evidence::kConsumed, Evidence::kLatent);
+    const auto boot = reader_.Get<std::uint8_t>();
+    record.this_boot = (boot & kKnownFlagThisBoot) != 0;
+    GetReserved<std::uint16_t>();
+    Require((boot & ~kKnownFlagThisBoot) == 0, "known record flags");
+  }
+  return known;
 }
 
 Uuid PayloadReader::GetUuid() {

@@ -31,6 +31,7 @@ class PayloadReader {
   Stats ReadStats();
   Losses ReadLosses();
   std::string GetText(std::size_t length);
+  Known ReadKnown();
 
   Uuid GetUuid();
   ByteRange GetRange();

@@ -102,6 +102,21 @@ void PayloadWriter::PutShortText(std::string_view text, std::size_t most) {
   writer_.PutText(text);
 }
 
+void PayloadWriter::operator()(const Known& known) {
+  Require(!known.records.empty() || known.last, ErrorCode::kInvalid, "empty list");
+  Require(known.records.size() <= kMaxKnownRecords, ErrorCode::kLimit,
+          "more entries than one frame holds");
+  writer_.Put(static_cast<std::uint16_t>(known.records.size()));
+  writer_.Put(static_cast<std::uint16_t>(known.last ? kKnownFlagLast : 0));
+  for (const KnownRecord& record : known.records) {
+    Require(record.evidence != Evidence::kPredicted, ErrorCode::kInvalid, "known evidence");
+    PutRange(record.range);
+    writer_.Put(static_cast<std::uint8_t>(record.evidence));
+    writer_.Put(static_cast<std::uint8_t>(record.this_boot ? kKnownFlagThisBoot : 0));
+    writer_.Put(std::uint16_t{0});
+  }
+}
+
 Status PayloadWriter::status() const {
   if (!broken_.empty()) return Fail(code_, std::string(broken_));
   if (!writer_.ok()) return Fail(ErrorCode::kLimit, "frame buffer too small");

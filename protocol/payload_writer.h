@@ -25,6 +25,8 @@ class PayloadWriter {
   void operator()(const Pong&) {}
   void operator()(const Stats& stats);
   void operator()(const Losses& losses);
+  void operator()(const Recall&) {}
+  void operator()(const Known& known);
 
   std::size_t size() const { return writer_.size(); }
   Status status() const;

@@ -11,6 +11,8 @@
 namespace seaward::protocol {
 
 inline constexpr std::uint8_t kPoisonFlagReplay = 1;
+inline constexpr std::uint16_t kKnownFlagLast = 1;
+inline constexpr std::uint8_t kKnownFlagThisBoot = 1;
 
 inline bool IsGuestPageSize(std::uint32_t bytes) {
   return bytes == 4096 || bytes == 16384 || bytes == 65536;

@@ -82,7 +82,7 @@ TEST(Spec, VectorsDecodeToTheirMessagesAndEncodeToTheirBytes) {
     EXPECT_EQ(EncodeFrame(*message, frame->header.nonce, frame->header.sequence).value(), bytes);
     types.insert(frame->header.type);
   }
-  EXPECT_EQ(types.size(), static_cast<std::size_t>(MessageType::kLosses)) << "a vector per type";
+  EXPECT_EQ(types.size(), static_cast<std::size_t>(MessageType::kKnown)) << "a vector per type";
 }
 
 TEST(Spec, RejectsAreWholeFramesWithRefusedPayloads) {
@@ -145,6 +145,7 @@ TEST(Spec, LimitsAreThoseOfTheCode) {
       {"poison entries per frame", kMaxPoisonEntries},
       {"clear ranges per frame", kMaxClearRanges},
       {"verdict records per frame", kMaxVerdictRecords},
+      {"known records per frame", kMaxKnownRecords},
       {"agent version bytes", kMaxAgentVersionBytes},
       {"comm bytes", kMaxCommBytes},
       {"cgroup bytes", kMaxCgroupBytes},

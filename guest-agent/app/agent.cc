@@ -317,10 +317,17 @@ void Agent::OnProgress(const RetirementProgress& progress) {
   for (const ByteRange& page : progress.restored)
     log_.Warning("retired_again", {{"gpa", FormatAddress(page.start().value)}});
   bool kept = true;
-  for (const protocol::VerdictRecord& record : progress.to_keep)
-    kept = journal_.Add(record) && kept;
+  for (const KeptVerdict& verdict : progress.to_keep) kept = journal_.Add(verdict) && kept;
   if (!kept) log_.Warning("journal_full", {{"entries", fmt::format("{}", journal_.size())}});
   SaveJournalSoon();
+}
+
+std::vector<protocol::KnownRecord> Agent::KnownPages() {
+  const auto attempted = desk_.HardPages();
+  auto known = journal_.KnownPages(attempted);
+  log_.Info("recalled", {{"ranges", fmt::format("{}", known.size())},
+                         {"why", "the host lost its record of this memory"}});
+  return known;
 }
 
 void Agent::OnSynced() {

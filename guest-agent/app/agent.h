@@ -88,6 +88,7 @@ class Agent final : private SessionEdge {
   std::uint64_t HardwareCorruptedBytes() override;
   void OnLive(const protocol::HelloAck& ack) override;
   void OnProgress(const RetirementProgress& progress) override;
+  std::vector<protocol::KnownRecord> KnownPages() override;
   void OnSynced() override;
   void OnForgotten(const ByteRange& range) override;
   void LogHugeLoss(const RetirementProgress::HugeLoss& loss);

@@ -31,6 +31,7 @@ class Stage final : public GuestMemory, public PageOffliner, public SessionEdge 
     for (const protocol::VerdictRecord& record : progress.records)
       passed_ = record.outcome == protocol::Outcome::kRetired;
   }
+  std::vector<protocol::KnownRecord> KnownPages() override { return {}; }
   void OnSynced() override {}
   void OnForgotten(const ByteRange&) override {}
   bool passed() const { return passed_; }

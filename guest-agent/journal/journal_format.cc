@@ -8,6 +8,7 @@
 namespace seaward::agent {
 namespace {
 
+using protocol::Evidence;
 using protocol::Outcome;
 using protocol::PageKind;
 using protocol::Stage;
@@ -35,7 +36,17 @@ bool CrcMatches(std::span<const std::byte> bytes) {
   return Crc32c(bytes.first(bytes.size() - 4)) == crc.Get<std::uint32_t>();
 }
 
-std::optional<JournalEntry> GetEntry(ByteReader& reader) {
+// The last two bytes of an entry; version 1 left them 0.
+bool GetOrigin(ByteReader& reader, std::uint16_t version, JournalEntry& entry) {
+  const auto evidence = static_cast<Evidence>(reader.Get<std::uint8_t>());
+  const auto other_memory = reader.Get<std::uint8_t>();
+  if (version == kFirstJournalVersion) return evidence == Evidence{0} && other_memory == 0;
+  entry.evidence = evidence;
+  entry.other_memory = other_memory == 1;
+  return Within(evidence, Evidence::kConsumed, Evidence::kLatent) && other_memory <= 1;
+}
+
+std::optional<JournalEntry> GetEntry(ByteReader& reader, std::uint16_t version) {
   const GuestPhysAddr start{reader.Get<std::uint64_t>()};
   const auto range = ByteRange::Make(start, reader.Get<std::uint64_t>());
   if (!range) return std::nullopt;
@@ -46,9 +57,8 @@ std::optional<JournalEntry> GetEntry(ByteReader& reader) {
   const auto this_boot = reader.Get<std::uint8_t>();
   entry.this_boot = this_boot == 1;
   entry.sys_errno = reader.Get<std::uint16_t>();
-  const auto reserved = reader.Get<std::uint16_t>();
-  if (this_boot > 1 || reserved != 0 || !KnownVerdict(entry.outcome, entry.kind, entry.stage))
-    return std::nullopt;
+  if (!GetOrigin(reader, version, entry)) return std::nullopt;
+  if (this_boot > 1 || !KnownVerdict(entry.outcome, entry.kind, entry.stage)) return std::nullopt;
   return entry;
 }
 
@@ -73,7 +83,8 @@ std::vector<std::byte> EncodeJournal(const JournalContent& content) {
     writer.Put(static_cast<std::uint8_t>(entry.stage));
     writer.Put(static_cast<std::uint8_t>(entry.this_boot ? 1 : 0));
     writer.Put(entry.sys_errno);
-    writer.Put(std::uint16_t{0});
+    writer.Put(static_cast<std::uint8_t>(entry.evidence));
+    writer.Put(static_cast<std::uint8_t>(entry.other_memory ? 1 : 0));
   }
   writer.Put(Crc32c(std::span(bytes).first(bytes.size() - 4)));
   return bytes;
@@ -86,7 +97,8 @@ Result<JournalContent> DecodeJournal(std::span<const std::byte> bytes) {
   ByteReader reader(bytes.first(bytes.size() - 4));
   if (reader.Get<std::uint32_t>() != kJournalMagic)
     return Fail(ErrorCode::kCorrupt, "journal: not a journal");
-  if (reader.Get<std::uint16_t>() != kJournalVersion)
+  const auto version = reader.Get<std::uint16_t>();
+  if (!Within(version, kFirstJournalVersion, kJournalVersion))
     return Fail(ErrorCode::kUnsupported, "journal: of another version");
   JournalContent content;
   const auto reserved = reader.Get<std::uint16_t>();
@@ -99,7 +111,7 @@ Result<JournalContent> DecodeJournal(std::span<const std::byte> bytes) {
     return Fail(ErrorCode::kCorrupt, "journal: header and length disagree");
   content.entries.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) {
-    const auto entry = GetEntry(reader);
+    const auto entry = GetEntry(reader, version);
     const bool ascends = entry && (content.entries.empty() || content.entries.back().range.last() <
                                                                   entry->range.start().value);
     if (!ascends) return Fail(ErrorCode::kCorrupt, "journal: a bad entry");
@@ -112,7 +124,7 @@ std::vector<std::byte> EncodeBootLogHeader(const Uuid& boot_id) {
   std::vector<std::byte> bytes(kBootLogHeaderBytes);
   ByteWriter writer(bytes);
   writer.Put(kBootLogMagic);
-  writer.Put(kJournalVersion);
+  writer.Put(kBootLogVersion);
   writer.Put(std::uint16_t{0});
   writer.PutBytes(boot_id.bytes);
   writer.Put(std::uint32_t{0});
@@ -126,7 +138,7 @@ Result<Uuid> DecodeBootLogHeader(std::span<const std::byte> bytes) {
   ByteReader reader(bytes);
   if (reader.Get<std::uint32_t>() != kBootLogMagic)
     return Fail(ErrorCode::kCorrupt, "boot log: not a boot log");
-  if (reader.Get<std::uint16_t>() != kJournalVersion)
+  if (reader.Get<std::uint16_t>() != kBootLogVersion)
     return Fail(ErrorCode::kUnsupported, "boot log: of another version");
   (void)reader.Get<std::uint16_t>();
   return GetUuid(reader);

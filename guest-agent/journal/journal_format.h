@@ -14,7 +14,10 @@ namespace seaward::agent {
 
 inline constexpr std::uint32_t kJournalMagic = 0x4e4a5753;  // "SWJN"
 inline constexpr std::uint32_t kBootLogMagic = 0x4c425753;  // "SWBL"
-inline constexpr std::uint16_t kJournalVersion = 1;
+// Version 1 kept neither evidence nor whose memory an entry is about; it is still read.
+inline constexpr std::uint16_t kJournalVersion = 2;
+inline constexpr std::uint16_t kFirstJournalVersion = 1;
+inline constexpr std::uint16_t kBootLogVersion = 1;
 inline constexpr std::size_t kJournalHeaderBytes = 64;
 inline constexpr std::size_t kJournalEntryBytes = 24;
 inline constexpr std::size_t kJournalMaxEntries = 16384;
@@ -30,6 +33,9 @@ struct JournalEntry {
   protocol::Stage stage = protocol::Stage::kRun;
   bool this_boot = false;
   std::uint16_t sys_errno = 0;
+  protocol::Evidence evidence = protocol::Evidence::kLatent;  // never kPredicted
+  // Retired in this boot while another memory was behind the guest: it migrated since.
+  bool other_memory = false;
   bool operator==(const JournalEntry&) const = default;
 };
 

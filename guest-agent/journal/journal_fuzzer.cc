@@ -15,6 +15,8 @@ using namespace seaward::agent;
 void Check(std::span<const std::byte> bytes) {
   const auto content = DecodeJournal(bytes);
   if (!content) return;
+  // What an older version wrote is written anew as the present one.
+  if (bytes[4] == std::byte{seaward::agent::kFirstJournalVersion}) return;
   const auto again = EncodeJournal(*content);
   if (!std::equal(again.begin(), again.end(), bytes.begin(), bytes.end())) __builtin_trap();
 }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/crc32c.h"
 #include "guest-agent/journal/journal_file.h"
 #include "guest-agent/journal/journal_writer.h"
 #include "guest-agent/journal/page_journal.h"
@@ -11,6 +12,7 @@
 namespace seaward::agent {
 namespace {
 
+using protocol::Evidence;
 using protocol::Outcome;
 using protocol::PageKind;
 using protocol::Stage;
@@ -23,9 +25,21 @@ Uuid Id(std::uint8_t n) {
 ByteRange Pages(std::uint64_t n, std::uint64_t count = 1) {
   return ByteRange::Make(GuestPhysAddr{n * 4096}, count * 4096).value();
 }
-VerdictRecord Verdict(const ByteRange& range, Outcome outcome = Outcome::kRetired) {
-  return VerdictRecord{
-      .id = 1, .range = range, .outcome = outcome, .kind = PageKind::kFree, .stage = Stage::kRun};
+KeptVerdict Verdict(const ByteRange& range, Outcome outcome = Outcome::kRetired,
+                    Evidence evidence = Evidence::kConsumed) {
+  return {VerdictRecord{.id = 1,
+                        .range = range,
+                        .outcome = outcome,
+                        .kind = PageKind::kFree,
+                        .stage = Stage::kRun},
+          evidence};
+}
+std::string Text(const std::vector<protocol::KnownRecord>& known) {
+  std::string text;
+  for (const auto& record : known)
+    text += FormatAddress(record.range.start().value) + "+" + FormatAddress(record.range.length()) +
+            " " + std::string(ToString(record.evidence)) + (record.this_boot ? " now" : "") + "\n";
+  return text;
 }
 
 class JournalTest : public testing::Test {
@@ -51,6 +65,70 @@ TEST_F(JournalTest, WhatWasSavedIsRead) {
   ASSERT_TRUE(loaded && loaded->content);
   EXPECT_EQ(*loaded->content, journal.Content());
   EXPECT_THAT(loaded->content->entries, SizeIs(2));
+}
+
+TEST_F(JournalTest, VersionOneIsReadAsLatentAndOfThisMemory) {
+  PageJournal journal(Id(1), Id(9));
+  ASSERT_TRUE(journal.Add(Verdict(Pages(7))));
+  auto bytes = EncodeJournal(journal.Content());
+  bytes[4] = std::byte{kFirstJournalVersion};
+  bytes[kJournalHeaderBytes + 22] = std::byte{0};  // no evidence
+  const auto seal = [&bytes] {
+    const std::uint32_t crc = Crc32c(std::span(bytes).first(bytes.size() - 4));
+    for (unsigned i = 0; i < 4; ++i)
+      bytes[bytes.size() - 4 + i] = static_cast<std::byte>(crc >> (8 * i));
+  };
+  seal();
+  const auto read = DecodeJournal(bytes);
+  ASSERT_TRUE(read) << read.error().Text();
+  ASSERT_THAT(read->entries, SizeIs(1));
+  EXPECT_EQ(read->entries[0].evidence, Evidence::kLatent);
+  bytes[4] = std::byte{kJournalVersion};
+  seal();
+  EXPECT_FALSE(DecodeJournal(bytes)) << "version 2 says which";
+}
+
+// What a host that lost its ledger is told.
+TEST_F(JournalTest, KnownPagesAreMergedByEvidenceAndBoot) {
+  PageJournal before(Id(1), Id(8));
+  before.BackedBy(Id(2));
+  ASSERT_TRUE(before.Add(Verdict(Pages(1))));
+  ASSERT_TRUE(before.Add(Verdict(Pages(2), Outcome::kInKernel)));
+  PageJournal now(Id(1), Id(9));
+  ASSERT_EQ(now.Adopt(before.Content()), JournalOrigin::kThisMachine);
+  ASSERT_TRUE(now.Add(Verdict(Pages(3))));
+  ASSERT_TRUE(now.Add(Verdict(Pages(4), Outcome::kRetired, Evidence::kLatent)));
+  const ByteRange attempted[] = {Pages(2), Pages(8), Pages(9)};  // 2 by the early stage
+  EXPECT_EQ(Text(now.KnownPages(attempted)),
+            "0x1000+0x1000 consumed\n0x2000+0x2000 consumed now\n"
+            "0x4000+0x1000 latent now\n0x8000+0x2000 latent now\n");
+}
+
+TEST_F(JournalTest, AnAttemptOnALargerPageAroundAnEntryIsTheEntrys) {
+  PageJournal journal(Id(1), Id(9));
+  ASSERT_TRUE(journal.Add(Verdict(Pages(5))));
+  const ByteRange attempted[] = {Pages(0, 16)};
+  EXPECT_EQ(Text(journal.KnownPages(attempted)), "0x5000+0x1000 consumed now\n");
+}
+
+TEST_F(JournalTest, WhatWasRetiredBeforeAMigrationIsNotKnownOfTheNewMemory) {
+  PageJournal journal(Id(1), Id(9));
+  journal.BackedBy(Id(2));
+  ASSERT_TRUE(journal.Add(Verdict(Pages(5))));
+  journal.BackedBy(Id(3));
+  ASSERT_TRUE(journal.Add(Verdict(Pages(7))));
+  const ByteRange attempted[] = {Pages(5), Pages(7)};
+  EXPECT_EQ(Text(journal.KnownPages(attempted)), "0x7000+0x1000 consumed now\n");
+  ASSERT_TRUE(SaveJournal(path_, journal.Content()));
+  const auto loaded = LoadJournal(path_);
+  ASSERT_TRUE(loaded && loaded->content);
+  PageJournal same_boot(Id(1), Id(9));
+  same_boot.Adopt(*loaded->content);
+  EXPECT_EQ(same_boot.size(), 2u);
+  EXPECT_EQ(Text(same_boot.KnownPages(attempted)), "0x7000+0x1000 consumed now\n");
+  PageJournal next_boot(Id(1), Id(10));
+  next_boot.Adopt(*loaded->content);
+  EXPECT_EQ(next_boot.size(), 1u) << "good memory for the next boot";
 }
 
 TEST_F(JournalTest, NoFileIsNoJournal) {

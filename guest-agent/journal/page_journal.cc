@@ -1,6 +1,27 @@
 #include "guest-agent/journal/page_journal.h"
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "protocol/format.h"
+#include "protocol/page_set.h"
+
 namespace seaward::agent {
+
+namespace {
+
+// Merged ranges may have grown beyond what one range on the wire may span.
+void Append(std::vector<protocol::KnownRecord>& known, const ByteRange& range,
+            protocol::Evidence evidence, bool this_boot) {
+  for (std::uint64_t offset = 0; offset < range.length(); offset += protocol::kMaxRangeBytes) {
+    const auto length = std::min(range.length() - offset, protocol::kMaxRangeBytes);
+    const auto part = ByteRange::Make(GuestPhysAddr{range.start().value + offset}, length);
+    if (part) known.push_back({*part, evidence, this_boot});
+  }
+}
+
+}  // namespace
 
 JournalOrigin PageJournal::Adopt(const JournalContent& content) {
   // Nil: this machine or the writer could not know. Nothing contradicts then.
@@ -9,6 +30,7 @@ JournalOrigin PageJournal::Adopt(const JournalContent& content) {
   incarnation_ = content.incarnation;
   for (JournalEntry entry : content.entries) {
     entry.this_boot = entry.this_boot && content.boot_id == boot_id_;
+    if (entry.other_memory && !entry.this_boot) continue;  // good memory of this machine's
     entries_.emplace(entry.range.start(), entry);
   }
   return JournalOrigin::kThisMachine;
@@ -19,13 +41,15 @@ bool PageJournal::BackedBy(const Uuid& incarnation) {
   const bool dropped = !incarnation_.IsNil() && !entries_.empty();
   if (!incarnation_.IsNil()) {
     std::erase_if(entries_, [](const auto& item) { return !item.second.this_boot; });
+    for (auto& [start, entry] : entries_) entry.other_memory = true;
   }
   incarnation_ = incarnation;
   changed_ = true;
   return dropped;
 }
 
-bool PageJournal::Add(const protocol::VerdictRecord& verdict) {
+bool PageJournal::Add(const KeptVerdict& kept) {
+  const protocol::VerdictRecord& verdict = kept.record;
   const ByteRange& range = verdict.range;
   const auto same = entries_.find(range.start());
   const bool replaces = same != entries_.end() && same->second.range == range;
@@ -38,7 +62,8 @@ bool PageJournal::Add(const protocol::VerdictRecord& verdict) {
                            .kind = verdict.kind,
                            .stage = verdict.stage,
                            .this_boot = true,
-                           .sys_errno = verdict.sys_errno};
+                           .sys_errno = verdict.sys_errno,
+                           .evidence = kept.evidence};
   if (replaces && same->second == entry) return true;
   entries_.insert_or_assign(range.start(), entry);
   changed_ = true;
@@ -70,6 +95,29 @@ void PageJournal::Forget(const ByteRange& range) {
     }
   }
   for (const JournalEntry& rest : rests) entries_.emplace(rest.range.start(), rest);
+}
+
+std::vector<protocol::KnownRecord> PageJournal::KnownPages(
+    std::span<const ByteRange> attempted) const {
+  std::map<std::pair<protocol::Evidence, bool>, protocol::PageSet> sets;
+  protocol::PageSet tried;
+  for (const ByteRange& page : attempted) tried.Insert(page);
+  for (const auto& [start, entry] : entries_) {
+    if (entry.other_memory) continue;
+    const bool this_boot = entry.this_boot || tried.Contains(entry.range);
+    sets[{entry.evidence, this_boot}].Insert(entry.range);
+  }
+  for (const ByteRange& page : attempted)
+    if (!Touches(page)) sets[{protocol::Evidence::kLatent, true}].Insert(page);
+  std::vector<protocol::KnownRecord> known;
+  for (const auto& [what, set] : sets)
+    for (const ByteRange& range : set.ranges()) Append(known, range, what.first, what.second);
+  return known;
+}
+
+bool PageJournal::Touches(const ByteRange& range) const {
+  auto it = entries_.upper_bound(GuestPhysAddr{range.last()});
+  return it != entries_.begin() && std::prev(it)->second.range.Overlaps(range);
 }
 
 JournalContent PageJournal::Content() const {

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <map>
+#include <span>
+#include <vector>
 
 #include "guest-agent/journal/journal_format.h"
+#include "guest-agent/retire/retirement_desk.h"
 
 namespace seaward::agent {
 
@@ -22,7 +25,10 @@ class PageJournal {
   bool BackedBy(const Uuid& incarnation);
 
   // A verdict of this boot; a final one replaces an earlier one. False: the journal is full.
-  bool Add(const protocol::VerdictRecord& verdict);
+  bool Add(const KeptVerdict& verdict);
+  // What a host that lost its record is told: all that is of the present memory, and the pages that
+  // this boot attempted without a word in the journal, as the early stage does.
+  std::vector<protocol::KnownRecord> KnownPages(std::span<const ByteRange> attempted) const;
   void Forget(const ByteRange& range);
 
   const Uuid& incarnation() const { return incarnation_; }
@@ -32,6 +38,8 @@ class PageJournal {
   JournalContent Content() const;
 
  private:
+  bool Touches(const ByteRange& range) const;
+
   Uuid machine_;
   Uuid boot_id_;
   Uuid incarnation_;

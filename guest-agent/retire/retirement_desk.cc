@@ -17,15 +17,27 @@ bool Extends(const VerdictRecord& last, const VerdictRecord& next) {
          last.sys_errno == next.sys_errno && last.next_try == next.next_try;
 }
 
+void Extend(VerdictRecord& last, const VerdictRecord& next) {
+  last.range =
+      ByteRange::Make(last.range.start(), last.range.length() + next.range.length()).value();
+  last.duration += next.duration;
+}
+
 void Append(std::vector<VerdictRecord>& records, const VerdictRecord& next) {
   if (records.empty() || !Extends(records.back(), next)) {
     records.push_back(next);
     return;
   }
-  VerdictRecord& last = records.back();
-  last.range =
-      ByteRange::Make(last.range.start(), last.range.length() + next.range.length()).value();
-  last.duration += next.duration;
+  Extend(records.back(), next);
+}
+
+// One entry has one evidence.
+void AppendKept(std::vector<KeptVerdict>& kept, const KeptVerdict& next) {
+  if (kept.empty() || !Extends(kept.back().record, next.record)) {
+    kept.push_back(next);
+    return;
+  }
+  Extend(kept.back().record, next.record);
 }
 
 // The part of [start, start + length) that lies in `asked`.
@@ -134,6 +146,14 @@ RetirementProgress RetirementDesk::Work(std::size_t max_pages) {
   return progress;
 }
 
+std::vector<ByteRange> RetirementDesk::HardPages() const {
+  std::vector<ByteRange> pages;
+  for (const GuestPhysAddr start : book_.HardPages())
+    if (const auto page = ByteRange::Make(start, retirer_.page_size().bytes))
+      pages.push_back(*page);
+  return pages;
+}
+
 void RetirementDesk::WorkOnJob(std::deque<Job>& queue, std::size_t& pages_left,
                                RetirementProgress& progress) {
   Job& job = queue.front();
@@ -167,7 +187,7 @@ void RetirementDesk::Note(const PoisonEntry& entry, GuestPhysAddr start, const F
   Append(progress.records, record);
   const bool passing = record.outcome == Outcome::kDeferred || record.outcome == Outcome::kNotRam;
   if (!passing && entry.evidence != protocol::Evidence::kPredicted)
-    Append(progress.to_keep, record);
+    AppendKept(progress.to_keep, {record, entry.evidence});
 }
 
 RetirementDesk::Fate RetirementDesk::DealWith(const Job& job, RetirementProgress& progress) {

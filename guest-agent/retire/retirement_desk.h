@@ -23,10 +23,16 @@
 
 namespace seaward::agent {
 
+// A verdict that matters to the next boot, and why its page was retired.
+struct KeptVerdict {
+  protocol::VerdictRecord record;
+  protocol::Evidence evidence = protocol::Evidence::kLatent;
+};
+
 struct RetirementProgress {
   std::vector<protocol::VerdictRecord> records;  // neighbours of one fate are one record
   // Those of `records` that matter to the next boot: final, of RAM, not of predicted errors.
-  std::vector<protocol::VerdictRecord> to_keep;
+  std::vector<KeptVerdict> to_keep;
   std::vector<protocol::PoisonEntry> finished;  // every page of these has its final verdict
   // Pages whose final verdict of this boot is not true any more, and by which report the host knows
   // them is not known here: it has to be asked anew.
@@ -86,6 +92,8 @@ class RetirementDesk {
   std::uint64_t retired_bytes() const { return budget_.spent(); }
   std::uint64_t budget_bytes() const { return budget_.bytes(); }
   std::size_t watched_pages() const { return watch_.size(); }
+  // Pages that this boot attempted for errors that a next boot must know, too.
+  std::vector<ByteRange> HardPages() const;
 
  private:
   struct Job {

@@ -17,4 +17,11 @@ std::optional<GuestPhysAddr> VerdictBook::NextKnown(GuestPhysAddr from) const {
   return it->first;
 }
 
+std::vector<GuestPhysAddr> VerdictBook::HardPages() const {
+  std::vector<GuestPhysAddr> pages;
+  for (const auto& [start, verdict] : pages_)
+    if (verdict.verb == Verb::kHard) pages.push_back(start);
+  return pages;
+}
+
 }  // namespace seaward::agent

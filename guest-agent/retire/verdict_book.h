@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <map>
 #include <optional>
+#include <vector>
 
 #include "base/units.h"
 #include "guest-agent/retire/page_verdict.h"
@@ -22,6 +23,9 @@ class VerdictBook {
   void Forget(GuestPhysAddr page) { pages_.erase(page); }
   // The first page at or after `from` that the book knows.
   std::optional<GuestPhysAddr> NextKnown(GuestPhysAddr from) const;
+
+  // Pages that were attempted hard, in ascending order: what a next boot must know, too.
+  std::vector<GuestPhysAddr> HardPages() const;
   std::size_t size() const { return pages_.size(); }
 
  private:

@@ -100,6 +100,7 @@ void AgentSession::Begin() {
   wanted_.reset();
   given_.Clear();
   synced_ = false;
+  known_.clear();
   outbox_.BeginSession();
   identity_.incarnation = ack_->incarnation;
   edge_.OnLive(*ack_);
@@ -113,6 +114,7 @@ void AgentSession::End() {
   send_due_.reset();
   wanted_.reset();
   synced_ = false;
+  known_.clear();
   outbox_.EndSession();
 }
 
@@ -169,16 +171,17 @@ bool AgentSession::FromThisSession(const protocol::FrameHeader& header) {
 }
 
 void AgentSession::HandleLive(const Message& message) {
-  std::visit(Overloaded{[this](const protocol::Poison& poison) { HandlePoison(poison); },
-                        [this](const protocol::Sync& sync) { HandleSync(sync); },
-                        [this](const protocol::Clear& clear) { HandleClear(clear); },
-                        [this](const protocol::Ping&) {
-                          if (Send(protocol::Pong{})) (void)Send(CurrentStats());
-                        },
-                        [](const protocol::Pong&) {},
-                        // Only a guest says these, or they were dealt with before.
-                        [this](const auto&) { ++rejected_frames_; }},
-             message);
+  std::visit(
+      Overloaded{[this](const protocol::Poison& poison) { HandlePoison(poison); },
+                 [this](const protocol::Sync& sync) { HandleSync(sync); },
+                 [this](const protocol::Clear& clear) { HandleClear(clear); },
+                 [this](const protocol::Ping&) {
+                   if (Send(protocol::Pong{})) (void)Send(CurrentStats());
+                 },
+                 [](const protocol::Pong&) {}, [this](const protocol::Recall&) { HandleRecall(); },
+                 // Only a guest says these, or they were dealt with before.
+                 [this](const auto&) { ++rejected_frames_; }},
+      message);
 }
 
 void AgentSession::HandlePoison(const protocol::Poison& poison) {
@@ -198,6 +201,19 @@ void AgentSession::HandleSync(const protocol::Sync& sync) {
   wanted_ = sync;
 }
 
+void AgentSession::HandleRecall() {
+  const auto answer = protocol::KnownAnswer(edge_.KnownPages());
+  known_.assign(answer.begin(), answer.end());
+  FlushKnown();
+}
+
+void AgentSession::FlushKnown() {
+  while (phase_ == SessionPhase::kLive && !known_.empty()) {
+    if (!Send(known_.front())) return;
+    known_.pop_front();
+  }
+}
+
 void AgentSession::HandleClear(const protocol::Clear& clear) {
   for (const ByteRange& range : clear.ranges) {
     desk_.Forget(range);
@@ -215,6 +231,7 @@ void AgentSession::Work() {
   }
   if (desk_.HasWork()) Report(desk_.Work(limits_.slice_pages));
   send_due_.reset();
+  FlushKnown();
   FlushVerdicts();
   GreetAgain(now);
   CheckSynced();

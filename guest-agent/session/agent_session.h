@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/uuid.h"
@@ -55,6 +56,8 @@ class SessionEdge {
   virtual void OnLive(const protocol::HelloAck& ack) = 0;
   // After the verdicts were handed to the port.
   virtual void OnProgress(const RetirementProgress& progress) = 0;
+  // What the host is told that lost its record.
+  virtual std::vector<protocol::KnownRecord> KnownPages() = 0;
   // All that the host wants retired has been dealt with.
   virtual void OnSynced() = 0;
   virtual void OnForgotten(const ByteRange& range) = 0;
@@ -109,8 +112,10 @@ class AgentSession {
   void Report(const RetirementProgress& progress);
   void GreetAgain(MonoTime now);
   void FlushVerdicts();
+  void FlushKnown();
   void HandlePoison(const protocol::Poison& poison);
   void HandleSync(const protocol::Sync& sync);
+  void HandleRecall();
   void HandleClear(const protocol::Clear& clear);
   void CheckSynced();
   bool Send(const protocol::Message& message);
@@ -125,8 +130,9 @@ class AgentSession {
   SessionPhase phase_ = SessionPhase::kNoHost;
   protocol::FrameReader reader_;
   VerdictOutbox outbox_;
-  protocol::PageSet dealt_with_;  // in this boot, by final verdict; predicted errors stay out
-  protocol::PageSet given_;       // by the host in this session, predicted errors aside
+  std::deque<protocol::Known> known_;  // the rest of the answer to a recall
+  protocol::PageSet dealt_with_;       // in this boot, by final verdict; predicted errors stay out
+  protocol::PageSet given_;            // by the host in this session, predicted errors aside
   std::optional<protocol::Sync> wanted_;  // the host's set, as it said last
   bool synced_ = false;
   bool greet_again_ = false;  // what the host believes of this boot is not true any more

@@ -93,6 +93,7 @@ class AgentSessionTest : public testing::Test, public SessionEdge {
   std::uint64_t HardwareCorruptedBytes() override { return 4096; }
   void OnLive(const HelloAck&) override { ++lives_; }
   void OnProgress(const RetirementProgress&) override {}
+  std::vector<KnownRecord> KnownPages() override { return known_; }
   void OnSynced() override { ++syncs_; }
   void OnForgotten(const ByteRange& range) override { forgotten_.push_back(range); }
 
@@ -114,6 +115,7 @@ class AgentSessionTest : public testing::Test, public SessionEdge {
   Nonce hello_nonce_ = Nonce::kNone;
   std::uint32_t host_sequence_ = 0;
   std::uint64_t nonces_ = 0;
+  std::vector<KnownRecord> known_;
   int boots_ = 0;
   int lives_ = 0;
   int syncs_ = 0;
@@ -451,6 +453,43 @@ TEST_F(AgentSessionTest, ClearMakesTheAgentForget) {
   clock_.Advance(seconds(1));
   session_->HostConnected();
   EXPECT_EQ(Heard<Hello>().back().entries, 0u);
+}
+
+TEST_F(AgentSessionTest, TellsAHostThatAsksAllThatItKnows) {
+  for (std::uint64_t i = 0; i <= kMaxKnownRecords; ++i)
+    known_.push_back({ByteRange::Granule(GuestPhysAddr{i * 8192}), Evidence::kLatent, i == 0});
+  HostConnectsAndAcks();
+  HostSays(Recall{});
+  const auto answer = Heard<Known>();
+  ASSERT_THAT(answer, SizeIs(2));
+  EXPECT_THAT(answer[0].records, SizeIs(kMaxKnownRecords));
+  EXPECT_TRUE(answer[0].records[0].this_boot);
+  EXPECT_FALSE(answer[0].last);
+  EXPECT_TRUE(answer[1].last);
+}
+
+TEST_F(AgentSessionTest, TheAnswerToARecallWaitsForAFullPortAndEndsWithItsSession) {
+  HostConnectsAndAcks();
+  port_full_ = true;
+  HostSays(Recall{});
+  EXPECT_THAT(Heard<Known>(), IsEmpty());
+  port_full_ = false;
+  ASSERT_TRUE(session_->NextDeadline());
+  AgentWorks();
+  EXPECT_THAT(Heard<Known>(), SizeIs(1)) << "knows nothing, and says so";
+  port_full_ = true;
+  HostSays(Recall{});
+  session_->HostGone();
+  port_full_ = false;
+  HostConnectsAndAcks();
+  EXPECT_THAT(Heard<Known>(), SizeIs(1)) << "of a host that is gone";
+}
+
+TEST_F(AgentSessionTest, ARecallBeforeTheAckIsNotAnswered) {
+  session_->HostConnected();
+  HostSays(Recall{}, hello_nonce_, 1);
+  EXPECT_THAT(Heard<Known>(), IsEmpty());
+  EXPECT_EQ(session_->rejected_frames(), 1u);
 }
 
 TEST_F(AgentSessionTest, AnswersAPingWithPongAndStats) {

@@ -68,6 +68,14 @@ struct Describer {
         stats.retired_bytes, stats.budget_bytes, stats.hardware_corrupted_bytes,
         stats.dropped_bytes, stats.rejected_frames);
   }
+  std::string operator()(const Recall&) const { return "recall"; }
+  std::string operator()(const Known& known) const {
+    std::string text = fmt::format("known last={}", known.last ? "yes" : "no");
+    for (const KnownRecord& record : known.records)
+      text += fmt::format("\n  record {} evidence={} this_boot={}", DescribeRange(record.range),
+                          ToString(record.evidence), record.this_boot ? "yes" : "no");
+    return text;
+  }
 };
 
 }  // namespace

@@ -125,6 +125,10 @@ void ScriptedGuest::MessageHeard(const Message& message) {
       given_.Erase(range);
       dealt_with_.Erase(range);
     }
+  } else if (std::holds_alternative<Recall>(message)) {
+    ++recalls_heard_;
+    if (known_)
+      for (const Known& part : KnownAnswer(*known_)) Say(part);
   } else if (std::holds_alternative<Ping>(message)) {
     ++pings_heard_;
     if (answering_) Say(Pong{});

@@ -38,6 +38,9 @@ class ScriptedGuest {
   // Off: entries and syncs stay unanswered, as from an agent that hangs.
   void set_answering(bool answering) { answering_ = answering; }
 
+  // What it answers to a recall; without a call it leaves it unanswered, as older agents do.
+  void set_known(std::vector<KnownRecord> known) { known_ = std::move(known); }
+
   // A session with a new nonce: what an agent does when it starts or is asked.
   void SayHello();
   // The same hello once more: what an agent does when no ack comes.
@@ -62,6 +65,7 @@ class ScriptedGuest {
   // As they came, repetitions included.
   const std::vector<PoisonEntry>& entries_heard() const { return entries_heard_; }
   const std::vector<ByteRange>& ranges_cleared() const { return ranges_cleared_; }
+  std::size_t recalls_heard() const { return recalls_heard_; }
   std::size_t pings_heard() const { return pings_heard_; }
   std::size_t calls_heard() const { return calls_heard_; }
   std::size_t rejected_frames() const { return rejected_frames_; }
@@ -95,6 +99,8 @@ class ScriptedGuest {
 
   std::vector<PoisonEntry> entries_heard_;
   std::vector<ByteRange> ranges_cleared_;
+  std::optional<std::vector<KnownRecord>> known_;
+  std::size_t recalls_heard_ = 0;
   std::size_t pings_heard_ = 0;
   std::size_t calls_heard_ = 0;
   std::size_t rejected_frames_ = 0;

@@ -54,6 +54,7 @@ class SimulatedGuest final : private agent::SessionEdge {
   std::uint64_t HardwareCorruptedBytes() override { return desk_.retired_bytes(); }
   void OnLive(const protocol::HelloAck&) override { synced_ = false; }
   void OnProgress(const agent::RetirementProgress&) override {}
+  std::vector<protocol::KnownRecord> KnownPages() override { return {}; }
   void OnSynced() override { synced_ = true; }
   void OnForgotten(const ByteRange&) override {}
   void HostLeft();
