@@ -117,17 +117,26 @@ bool Attachment::SendHealOrder(const vmm::HealOrder& order) const {
          static_cast<ssize_t>(bytes.size());
 }
 
-Result<std::optional<vmm::HealAnswer>> Attachment::ReadHealAnswer() const {
-  // One more byte, to notice a long message.
-  std::array<std::byte, vmm::kHealAnswerBytes + 1> bytes;
+bool Attachment::SendPlaceQuestion(const vmm::PlaceQuestion& question) const {
+  if (!ring.TakesPlaceQuestions()) return false;
+  const auto bytes = vmm::EncodePlaceQuestion(question);
+  return ::send(connection.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT) ==
+         static_cast<ssize_t>(bytes.size());
+}
+
+Result<Attachment::Answer> Attachment::ReadAnswer() const {
+  // One more byte than the longest, to notice a long message.
+  std::array<std::byte, std::max(vmm::kHealAnswerBytes, vmm::kPlaceAnswerBytes) + 1> bytes;
   // No room for descriptors: the kernel closes what comes.
   const ssize_t n = ::recv(connection.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
-  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return std::optional<vmm::HealAnswer>();
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return Answer();
   if (n < 0) return FailErrno(errno, "recv");
   if (n == 0) return Fail(ErrorCode::kClosed, "the VMM is gone");
-  auto answer = vmm::DecodeHealAnswer(std::span(bytes).first(static_cast<std::size_t>(n)));
+  const auto message = std::span(bytes).first(static_cast<std::size_t>(n));
+  if (const auto place = vmm::DecodePlaceAnswer(message)) return Answer(*place);
+  auto answer = vmm::DecodeHealAnswer(message);
   if (!answer) return Forward(answer);
-  return std::optional<vmm::HealAnswer>(*answer);
+  return Answer(*answer);
 }
 
 Result<AttachListener> AttachListener::Open(const ListenerOptions& options, const Clock& clock) {

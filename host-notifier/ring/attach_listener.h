@@ -9,6 +9,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <variant>
 
 #include "base/clock.h"
 #include "base/process_identity.h"
@@ -19,6 +20,7 @@
 #include "host-notifier/ring/ring_consumer.h"
 #include "host-notifier/vmm/attach_message.h"
 #include "host-notifier/vmm/heal_message.h"
+#include "host-notifier/vmm/place_message.h"
 
 namespace seaward::ring {
 
@@ -29,7 +31,7 @@ struct Attachment {
   uid_t uid = 0;
   std::optional<Uuid> claimed_vm;
   RingConsumer ring;
-  // Readable when the VMM answers a heal order, and as soon as it is gone: ReadHealAnswer tells.
+  // Readable when the VMM answers, and as soon as it is gone: ReadAnswer tells.
   UniqueFd connection;
 
   void Confirm() const;
@@ -37,9 +39,11 @@ struct Attachment {
   void Refuse(vmm::AttachReply reason) const;
   // False when the VMM reads no orders, or not fast enough.
   bool SendHealOrder(const vmm::HealOrder& order) const;
+  bool SendPlaceQuestion(const vmm::PlaceQuestion& question) const;
   // Nothing: nothing there yet. An error: the VMM is gone, or says what no VMM says; drop the
   // attachment. Whether it was asked at all is for the caller to know.
-  Result<std::optional<vmm::HealAnswer>> ReadHealAnswer() const;
+  using Answer = std::variant<std::monostate, vmm::HealAnswer, vmm::PlaceAnswer>;
+  Result<Answer> ReadAnswer() const;
 };
 
 struct ListenerOptions {

@@ -196,6 +196,10 @@ bool RingConsumer::TakesHealOrders() const {
   return (Load(view_.header().takes) & vmm::kTakesHealOrders) != 0;
 }
 
+bool RingConsumer::TakesPlaceQuestions() const {
+  return (Load(view_.header().takes) & vmm::kTakesPlaceQuestions) != 0;
+}
+
 void RingConsumer::OfferHostPages(bool offered) {
   // Relaxed: see RingProducer::OffersHostPages.
   std::atomic_ref(view_.header().offers).store(offered ? vmm::kOffersHostPages : 0, kRelaxed);

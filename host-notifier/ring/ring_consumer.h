@@ -75,6 +75,7 @@ class RingConsumer {
 
   // Whether this VMM reads heal orders on its attach connection, by its own word.
   bool TakesHealOrders() const;
+  bool TakesPlaceQuestions() const;
   // Tells the VMM whether AnswerHostPage will follow each event with Injection::kNative.
   void OfferHostPages(bool offered);
   // What became of the host's page behind an event whose vCPU is held; wakes it. Before or after

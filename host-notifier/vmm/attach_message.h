@@ -1,7 +1,7 @@
 // What travels over the attach socket (AF_UNIX, SOCK_SEQPACKET): one request from the VMM, which
 // carries two descriptors (the sealed ring, then the doorbell eventfd) as SCM_RIGHTS, and one reply
-// from the notifier. After that both stay silent, but for heal orders and their answers
-// (heal_message.h); the open connection says that both live.
+// from the notifier. After that both stay silent, but for heal orders and questions of the notifier
+// and their answers (heal_message.h, place_message.h); the open connection says that both live.
 #pragma once
 
 #include <array>

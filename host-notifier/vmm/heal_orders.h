@@ -1,7 +1,8 @@
-// Who carries out the notifier's orders to replace memory: asked by the keeper, on its thread, and
-// never by a vCPU.
+// Who carries out the notifier's orders to replace memory, and answers its questions where it is:
+// asked by the keeper, on its thread, and never by a vCPU.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "host-notifier/vmm/heal_message.h"
@@ -15,6 +16,8 @@ class HealOrderTaker {
   virtual HealAnswer Take(const HealOrder& order) noexcept = 0;
   // What became of orders that were kept, once each. Keeper::Wake asks for it.
   virtual std::vector<HealAnswer> TakeResults() noexcept = 0;
+  // Which guest physical address lies there; nothing: it is no memory of the VM.
+  virtual std::optional<GuestPhysAddr> GuestAddressOf(HostVirtAddr host) noexcept = 0;
   // The notifier is gone: orders that were kept are void.
   virtual void ForgetOrders() noexcept = 0;
 };

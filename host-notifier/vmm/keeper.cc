@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "base/unix_socket.h"
+#include "host-notifier/vmm/place_message.h"
 
 namespace seaward::vmm {
 namespace {
@@ -150,7 +151,8 @@ milliseconds Keeper::Attend(int connection) {
 }
 
 Keeper::Attending Keeper::Hear(int connection, milliseconds& retry) {
-  static_assert(kHealOrderBytes > kAttachReplyBytes, "the longest message that makes sense");
+  static_assert(kHealOrderBytes > kAttachReplyBytes && kHealOrderBytes > kPlaceQuestionBytes,
+                "the longest message that makes sense");
   std::array<std::byte, kHealOrderBytes + 1> bytes;
   const ssize_t n = ::recv(connection, bytes.data(), bytes.size(), MSG_DONTWAIT);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return Attending::kGoesOn;
@@ -165,8 +167,14 @@ Keeper::Attending Keeper::Hear(int connection, milliseconds& retry) {
   return Attending::kEnds;
 }
 
-// An accepted VMM hears nothing but orders.
+// An accepted VMM hears nothing but orders and questions.
 Keeper::Attending Keeper::Obey(int connection, std::span<const std::byte> message) {
+  if (const auto question = DecodePlaceQuestion(message)) {
+    const auto answer =
+        EncodePlaceAnswer({question->id, options_.orders->GuestAddressOf(question->host)});
+    ::send(connection, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    return Attending::kGoesOn;
+  }
   const auto order = DecodeHealOrder(message);
   if (!order) return Attending::kEnds;
   const auto answer = EncodeHealAnswer(options_.orders->Take(*order));

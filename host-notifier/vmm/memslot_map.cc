@@ -42,15 +42,24 @@ bool MemslotMap::Set(const Slot& slot) {
   return true;
 }
 
-std::optional<HostVirtAddr> MemslotMap::Find(GuestPhysAddr address) const noexcept {
+template <class Look>
+auto MemslotMap::Undisturbed(Look look) const noexcept -> decltype(look()) {
   for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
     const std::uint64_t before = version_.load(std::memory_order_acquire);
-    const auto found = Search(address);
-    // Search loads with acquire, so this load stays behind it; a value written by a Set brings that
-    // Set's odd version with it.
+    const auto found = look();
+    // The search loads with acquire, so this load stays behind it; a value written by a Set brings
+    // that Set's odd version with it.
     if (version_.load(std::memory_order_relaxed) == before && before % 2 == 0) return found;
   }
   return std::nullopt;
+}
+
+std::optional<HostVirtAddr> MemslotMap::Find(GuestPhysAddr address) const noexcept {
+  return Undisturbed([&] { return Search(address); });
+}
+
+std::optional<GuestPhysAddr> MemslotMap::FindGuest(HostVirtAddr address) const noexcept {
+  return Undisturbed([&] { return SearchGuest(address); });
 }
 
 std::optional<HostVirtAddr> MemslotMap::Search(GuestPhysAddr address) const noexcept {
@@ -62,6 +71,19 @@ std::optional<HostVirtAddr> MemslotMap::Search(GuestPhysAddr address) const noex
     const std::uint64_t start = entry.start.load(acquire);
     if (address.value - start < length)
       return HostVirtAddr{entry.host.load(acquire) + (address.value - start)};
+  }
+  return std::nullopt;
+}
+
+std::optional<GuestPhysAddr> MemslotMap::SearchGuest(HostVirtAddr address) const noexcept {
+  constexpr auto acquire = std::memory_order_acquire;
+  const std::size_t used = used_.load(std::memory_order_relaxed);
+  for (std::size_t i = 0; i < used; ++i) {
+    const Entry& entry = entries_[i];
+    const std::uint64_t length = entry.length.load(acquire);
+    const std::uint64_t host = entry.host.load(acquire);
+    if (address.value - host < length)
+      return GuestPhysAddr{entry.start.load(acquire) + (address.value - host)};
   }
   return std::nullopt;
 }

@@ -30,6 +30,8 @@ class MemslotMap {
   bool Set(const Slot& slot);
 
   std::optional<HostVirtAddr> Find(GuestPhysAddr address) const noexcept;
+  // The other way round; of several slots that show the same memory, one.
+  std::optional<GuestPhysAddr> FindGuest(HostVirtAddr address) const noexcept;
 
  private:
   struct Entry {
@@ -40,6 +42,10 @@ class MemslotMap {
   };
   Entry* EntryFor(std::uint32_t id);
   std::optional<HostVirtAddr> Search(GuestPhysAddr address) const noexcept;
+  std::optional<GuestPhysAddr> SearchGuest(HostVirtAddr address) const noexcept;
+  // What `look` finds while no Set is under way.
+  template <class Look>
+  auto Undisturbed(Look look) const noexcept -> decltype(look());
 
   std::mutex writers_;
   std::atomic<std::uint64_t> version_{0};  // odd while an entry changes

@@ -22,6 +22,18 @@ TEST(MemslotMap, FindsTheFirstAndTheLastByteOfASlotAndNothingBeside) {
   EXPECT_FALSE(map.Find(GuestPhysAddr{0x3fffffff}));
 }
 
+TEST(MemslotMap, FindsTheGuestsAddressOfAHostAddress) {
+  MemslotMap map;
+  ASSERT_TRUE(map.Set(SlotAt(0, 0x40000000, 0x2000, 0x7f0000000000)));
+  ASSERT_TRUE(map.Set(SlotAt(1, 0x0, 0x1000, 0x7f1000000000)));
+  EXPECT_EQ(map.FindGuest(HostVirtAddr{0x7f0000001fff})->value, 0x40001fffu);
+  EXPECT_EQ(map.FindGuest(HostVirtAddr{0x7f1000000000})->value, 0u);
+  EXPECT_FALSE(map.FindGuest(HostVirtAddr{0x7f0000002000}));
+  EXPECT_FALSE(map.FindGuest(HostVirtAddr{0x7effffffffff}));
+  ASSERT_TRUE(map.Set(SlotAt(0, 0x40000000, 0, 0)));
+  EXPECT_FALSE(map.FindGuest(HostVirtAddr{0x7f0000000000})) << "a slot that is gone";
+}
+
 TEST(MemslotMap, MovesAndDeletesSlotsById) {
   MemslotMap map;
   ASSERT_TRUE(map.Set(SlotAt(3, 0x1000, 0x1000, 0xa000)));

@@ -31,6 +31,9 @@ class PageHealer final : public HealOrderTaker {
   HealAnswer Take(const HealOrder& order) noexcept override;
   std::vector<HealAnswer> TakeResults() noexcept override;
   void ForgetOrders() noexcept override;
+  std::optional<GuestPhysAddr> GuestAddressOf(HostVirtAddr host) noexcept override {
+    return memory_.FindGuest(host);
+  }
 
   // Whether a reset has anything to do.
   bool HasStanding() const noexcept { return standing_count_.load(std::memory_order_relaxed) != 0; }

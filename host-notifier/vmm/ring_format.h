@@ -45,7 +45,7 @@ struct RingHeader {
   std::uint32_t record_bytes;
   // Written by the notifier, beside constants because it hardly ever changes: kOffersHostPages.
   std::uint32_t offers;
-  // Written by the VMM before it attaches: kTakesHealOrders.
+  // Written by the VMM before it attaches: kTakesHealOrders, kTakesPlaceQuestions.
   std::uint32_t takes;
   std::uint64_t reserved0[4];
   // 1 while the notifier sleeps and wants its doorbell; whoever takes it to 0 rings.
@@ -100,6 +100,8 @@ inline constexpr std::uint32_t kOffersHostPages = 1;
 // RingHeader.takes: this VMM reads HealOrders (heal_message.h) on its attach connection and answers
 // them. 0 in rings of older libraries, which hang up when they are spoken to.
 inline constexpr std::uint32_t kTakesHealOrders = 1;
+// The same for PlaceQuestions (place_message.h), which are younger.
+inline constexpr std::uint32_t kTakesPlaceQuestions = 2;
 
 // What became of the host's page behind a record. 0 in the word: nothing yet.
 enum class HostPage : std::uint32_t { kUnanswered = 0, kRetired = 1, kKept = 2 };

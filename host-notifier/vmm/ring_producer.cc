@@ -71,7 +71,8 @@ Result<RingProducer> RingProducer::Create(RingGeometry geometry) {
 
 void RingProducer::TakeHealOrders() noexcept {
   // Relaxed: handing over the ring orders it before the notifier's look.
-  Atomic(view_.header().takes).store(kTakesHealOrders, std::memory_order_relaxed);
+  Atomic(view_.header().takes)
+      .store(kTakesHealOrders | kTakesPlaceQuestions, std::memory_order_relaxed);
 }
 
 Published RingProducer::Publish(std::uint32_t vcpu, const SeaExit& exit) noexcept {
