@@ -46,6 +46,7 @@ bool Outbox::PumpOwed(const WantedPages& pages) {
     welcome_sequence_ = *sequence;
     owed_.welcome.reset();
   }
+  if (!SendOwed(owed_.recall, protocol::Recall{})) return false;
   if (owed_.common) {
     if (!Send(*owed_.common)) return false;
     owed_.common.reset();

@@ -35,6 +35,8 @@ class Outbox {
     owed_.welcome = ack;
     owed_.common = common;
   }
+  // Behind the welcome, before any sync.
+  void OweRecall() { owed_.recall = true; }
   void OweSync() { owed_.sync = true; }
   void OweClear(const std::vector<ByteRange>& ranges);
   void OwePing() { owed_.ping = true; }
@@ -58,6 +60,7 @@ class Outbox {
     bool call = false;
     std::optional<protocol::HelloAck> welcome;
     std::optional<protocol::Sync> common;
+    bool recall = false;
     bool sync = false;
     bool ping = false;
     bool pong = false;

@@ -61,6 +61,7 @@ void Session::Begin(const Wanted& wanted) {
   if (wanted_known_ && wanted.incarnation != incarnation_) pages_.Clear();
   incarnation_ = wanted.incarnation;
   wanted_known_ = true;
+  recalling_ = wanted.recall;
   if (boot_id_.IsNil()) boot_id_ = wanted.boot_id;
   for (const KnownEntry& known : wanted.entries) {
     const Adding added = pages_.Add(known.entry);
@@ -172,6 +173,7 @@ void Session::Perform(const Actions& actions) {
   if (actions.Has(Action::kResend)) ResendUnanswered();
   if (actions.Has(Action::kOweWelcome)) {
     outbox_.OweWelcome(AckOf(incarnation_, limits_.heartbeat), common_);
+    if (recalling_) outbox_.OweRecall();
     GuestHeard();
   }
   if (actions.Has(Action::kOweSync)) outbox_.OweSync();
@@ -200,6 +202,7 @@ void Session::EndSession() {
 void Session::StartSession() {
   nonce_ = greeting_.nonce;
   heard_sequence_ = greeting_.sequence;
+  known_heard_ = 0;
   outbox_.Start(nonce_);
   new_boot_ = greeting_.hello.boot_id != boot_id_;
   if (new_boot_) pages_.NewBoot();

@@ -48,6 +48,7 @@ struct Wanted {
   Uuid incarnation;
   Uuid boot_id;  // the last boot that the ledger heard of; nil: none
   std::vector<KnownEntry> entries;
+  bool recall = false;  // our record was lost: the guest is to say what it knows
 };
 
 class Session {
@@ -119,6 +120,7 @@ class Session {
   void HelloHeard(const protocol::FrameHeader& header, const protocol::Hello& hello);
   bool AcceptSequence(std::uint32_t sequence);
   void MessageHeard(const protocol::Message& message);
+  void KnownHeard(protocol::Known known);
   void VerdictHeard(const protocol::Verdict& verdict);
   void LossesHeard(const protocol::Losses& losses);
   void CheckAllAnswered();
@@ -140,6 +142,8 @@ class Session {
   FaultCounts faults_;
 
   bool wanted_known_ = false;
+  bool recalling_ = false;  // the guest is asked what it knows, and has not said the last of it
+  std::size_t known_heard_ = 0;  // records of its answer in this session
   Uuid incarnation_;
   WantedPages pages_;
 

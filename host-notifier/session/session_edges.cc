@@ -30,6 +30,8 @@ std::string_view ToString(ProtocolFault fault) {
       return "contradiction";
     case ProtocolFault::kTooManyPieces:
       return "too_many_pieces";
+    case ProtocolFault::kTooManyClaims:
+      return "too_many_claims";
     case ProtocolFault::kFlood:
       return "flood";
   }

@@ -37,9 +37,10 @@ enum class ProtocolFault : std::uint8_t {
   kForeignRange,    // a verdict on memory outside its entry
   kContradiction,   // a second, different final verdict; the first stands
   kTooManyPieces,   // more pieces than SessionLimits allows
+  kTooManyClaims,   // says that it knows more pages than SessionLimits allows (count = pages)
   kFlood,           // more bytes than SessionLimits allows: not read for a while (count = pauses)
 };
-inline constexpr std::size_t kProtocolFaults = 14;
+inline constexpr std::size_t kProtocolFaults = 15;
 std::string_view ToString(ProtocolFault fault);
 
 // Calls come from inside the Session's own methods, on the caller's thread. A listener may call
@@ -53,6 +54,8 @@ class SessionListener {
   virtual void OnSent(const protocol::PoisonEntry& entry, const Uuid& boot_id) = 0;
   // Believable news on one entry; repetitions and contradictions never come here.
   virtual void OnVerdict(const protocol::VerdictRecord& record, const Uuid& boot_id) = 0;
+  // A part of what the guest says it knows: claims, asked for with Wanted::recall.
+  virtual void OnKnown(const protocol::Known& known, const Uuid& boot_id) = 0;
   // The guest has answered every entry of the wanted set.
   virtual void OnSynced(const Uuid& boot_id, protocol::Stage stage) = 0;
   // The guest has given no verdict for SessionLimits::verdict_deadline, and owes `entries` of them.

@@ -42,6 +42,11 @@ class RecordingListener final : public SessionListener {
     verdicts.push_back(record);
     verdict_boots.push_back(boot_id);
   }
+  void OnKnown(const protocol::Known& known, const Uuid& boot_id) override {
+    claims.insert(claims.end(), known.records.begin(), known.records.end());
+    claims_complete = claims_complete || known.last;
+    verdict_boots.push_back(boot_id);
+  }
   void OnSynced(const Uuid&, protocol::Stage stage) override { synced.push_back(stage); }
   void OnVerdictsOverdue(std::size_t entries) override { overdue.push_back(entries); }
   void OnStats(const protocol::Stats& stats) override { stats_heard.push_back(stats); }
@@ -59,6 +64,8 @@ class RecordingListener final : public SessionListener {
   std::vector<protocol::VerdictRecord> verdicts;
   std::vector<Uuid> verdict_boots;
   std::vector<protocol::Loss> losses_heard;
+  std::vector<protocol::KnownRecord> claims;
+  bool claims_complete = false;
   std::vector<protocol::Stage> synced;
   std::vector<std::size_t> overdue;
   std::vector<protocol::Stats> stats_heard;

@@ -63,7 +63,7 @@ class SessionFixture : public ::testing::Test {
   }
 
   void KnowWanted(std::vector<PoisonEntry> entries = {}) {
-    Wanted wanted{kIncarnation, {}, {}};
+    Wanted wanted{kIncarnation, {}, {}, false};
     for (const PoisonEntry& entry : entries) wanted.entries.push_back({entry, false});
     session_.Begin(wanted);
   }

@@ -34,6 +34,7 @@ SessionLimits SmallLimits() {
   SessionLimits limits;
   limits.heartbeat = std::chrono::seconds(10);
   limits.max_verdict_pieces = 64;
+  limits.max_known_records = 8;
   return limits;
 }
 
@@ -54,7 +55,7 @@ class Run {
       case 0:
         return session_.ChannelOpened();
       case 1:
-        return session_.Begin({Uuid{}, Uuid{}, {{EntryNumber(op / 8 % kPages), false}}});
+        return session_.Begin({Uuid{}, Uuid{}, {{EntryNumber(op / 8 % kPages), false}}, op >= 128});
       case 2:
         return (void)session_.Deliver(EntryNumber(op / 8 % kPages));
       case 3:
@@ -89,7 +90,7 @@ class Run {
 
   // A frame that the reader accepts, with the payload from the script; hellos change the nonce.
   void SayFrame(std::uint8_t type) {
-    type = static_cast<std::uint8_t>(type % 11);
+    type = static_cast<std::uint8_t>(type % 13);
     if (type == static_cast<std::uint8_t>(protocol::MessageType::kHello)) ++nonce_;
     const auto payload = script_.GetBytes(Length());
     std::vector<std::byte> frame(protocol::kHeaderBytes + payload.size());
@@ -112,6 +113,7 @@ class Run {
     Require(session_.unanswered_entries() <= session_.wanted_entries());
     for (const protocol::VerdictRecord& record : listener_.verdicts)
       Require(std::count(listener_.sent.begin(), listener_.sent.end(), record.id) > 0);
+    Require(listener_.claims.size() <= limits_.max_known_records * listener_.hellos.size());
     port_.Take();
     if (listener_.verdicts.size() > 1000) listener_.verdicts.clear();
   }

@@ -250,6 +250,41 @@ TEST_F(HostileGuest, UnknownTypesAndForeignVersionsAreSkipped) {
   EXPECT_EQ(session_.phase(), Phase::kLive);
 }
 
+protocol::KnownRecord KnownPage(std::uint64_t number) {
+  return {Page(number), Evidence::kConsumed, true};
+}
+
+TEST_F(HostileGuest, ClaimsToKnowPagesThatNobodyAskedFor) {
+  GoLive();
+  GuestSays(protocol::Known{{KnownPage(1)}, true});
+  EXPECT_EQ(session_.faults(ProtocolFault::kUnexpected), 1u);
+  EXPECT_THAT(listener_.claims, IsEmpty());
+}
+
+TEST_F(HostileGuest, ClaimsAfterItSaidThatThisIsAll) {
+  guest_.set_known({KnownPage(1)});
+  session_.Begin({kIncarnation, {}, {}, true});
+  session_.ChannelOpened();
+  Exchange();
+  EXPECT_TRUE(listener_.claims_complete);
+  GuestSays(protocol::Known{{KnownPage(2)}, true});
+  EXPECT_EQ(session_.faults(ProtocolFault::kUnexpected), 1u);
+  EXPECT_THAT(listener_.claims, SizeIs(1));
+}
+
+TEST_F(HostileGuest, ClaimsMorePagesThanTheLimit) {
+  std::vector<protocol::KnownRecord> all;
+  for (std::uint64_t number = 0; number < SessionLimits{}.max_known_records + 300; ++number)
+    all.push_back(KnownPage(2 * number));
+  guest_.set_known(all);
+  session_.Begin({kIncarnation, {}, {}, true});
+  session_.ChannelOpened();
+  Exchange();
+  EXPECT_EQ(session_.faults(ProtocolFault::kTooManyClaims), 300u);
+  EXPECT_THAT(listener_.claims, SizeIs(SessionLimits{}.max_known_records));
+  EXPECT_TRUE(listener_.claims_complete) << "the end of its answer counts";
+}
+
 TEST_F(HostileGuest, BytesWithoutAChannelAreIgnored) {
   guest_.SayHello();
   session_.BytesReceived(guest_.TakeOutput());

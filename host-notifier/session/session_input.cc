@@ -88,6 +88,8 @@ bool Session::AcceptSequence(std::uint32_t sequence) {
 void Session::MessageHeard(const Message& message) {
   if (const auto* verdict = std::get_if<protocol::Verdict>(&message)) {
     VerdictHeard(*verdict);
+  } else if (const auto* known = std::get_if<protocol::Known>(&message)) {
+    KnownHeard(*known);
   } else if (std::holds_alternative<protocol::Sync>(message)) {
     guest_said_sync_ = true;
   } else if (const auto* stats = std::get_if<protocol::Stats>(&message)) {
@@ -113,6 +115,21 @@ void Session::LossesHeard(const protocol::Losses& losses) {
     }
   }
   if (!believed.losses.empty()) listener_.OnLosses(believed);
+}
+
+void Session::KnownHeard(protocol::Known known) {
+  if (!recalling_) {
+    faults_.Add(ProtocolFault::kUnexpected);
+    return;
+  }
+  const std::size_t room = limits_.max_known_records - known_heard_;
+  if (known.records.size() > room) {
+    faults_.Add(ProtocolFault::kTooManyClaims, known.records.size() - room);
+    known.records.resize(room);
+  }
+  known_heard_ += known.records.size();
+  if (known.last) recalling_ = false;
+  if (known.last || !known.records.empty()) listener_.OnKnown(known, boot_id_);
 }
 
 void Session::VerdictHeard(const protocol::Verdict& verdict) {

@@ -24,6 +24,8 @@ struct SessionLimits {
   std::size_t max_entries = 65'536;
   // Pieces into which a guest may cut its verdicts, over all entries.
   std::size_t max_verdict_pieces = 131'072;
+  // What a guest may say that it knows, in one session; as many as an agent's journal holds.
+  std::size_t max_known_records = 16'384;
   // New sessions that a guest may start at once, and per second after that: each costs a replay.
   std::uint32_t hello_burst = 8;
   std::uint32_t hellos_per_second = 1;

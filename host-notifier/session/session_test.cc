@@ -290,6 +290,34 @@ TEST_F(SessionTest, StrongerEvidenceIsSentThoughTheIdIsKnown) {
   EXPECT_EQ(session_.Deliver(Entry(1, Evidence::kPredicted)), Delivery::kKnown);
 }
 
+TEST_F(SessionTest, AHostThatLostItsRecordAsksAndHearsAll) {
+  guest_.set_known({{Page(2), Evidence::kConsumed, true}, {Page(8), Evidence::kLatent, false}});
+  session_.Begin({kIncarnation, {}, {}, true});
+  session_.ChannelOpened();
+  Exchange();
+  EXPECT_EQ(session_.phase(), Phase::kLive);
+  EXPECT_EQ(guest_.recalls_heard(), 1u);
+  ASSERT_THAT(listener_.claims, SizeIs(2));
+  EXPECT_EQ(listener_.claims[1].range, Page(8));
+  EXPECT_TRUE(listener_.claims_complete);
+  guest_.RestartAgent();
+  Exchange();
+  EXPECT_EQ(guest_.recalls_heard(), 1u) << "it has said all";
+}
+
+TEST_F(SessionTest, AnAgentThatDoesNotKnowTheQuestionIsServedAndAskedInEachSession) {
+  session_.Begin({kIncarnation, {}, {}, true});
+  session_.ChannelOpened();
+  Exchange();
+  EXPECT_EQ(session_.phase(), Phase::kLive);
+  session_.Deliver(Entry(1));
+  Exchange();
+  EXPECT_THAT(IdsJudged(), ElementsAre(1));
+  guest_.RestartAgent();
+  Exchange();
+  EXPECT_EQ(guest_.recalls_heard(), 2u);
+}
+
 TEST_F(SessionTest, AnswersAPingAndPassesStatsOn) {
   GoLive();
   GuestSays(protocol::Ping{});
