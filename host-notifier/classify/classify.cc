@@ -107,6 +107,15 @@ PoisonEvent ClassifyReport(const ByteRange& range, protocol::Evidence evidence, 
   return event;
 }
 
+PoisonEvent ClassifyPlaceless(protocol::Evidence evidence, MonoTime when, WallTime wall) {
+  PoisonEvent event;
+  event.evidence = evidence;
+  event.source = Source::kReport;
+  event.when = when;
+  event.wall = wall;
+  return event;
+}
+
 LocatedBy PoisonEvent::located_by() const {
   switch (location) {
     case Location::kLocated:
@@ -138,6 +147,8 @@ std::string_view ToString(LocatedBy located_by) {
   switch (located_by) {
     case LocatedBy::kGpa:
       return "gpa";
+    case LocatedBy::kGuest:
+      return "guest";
     case LocatedBy::kWalk:
       return "walk";
     case LocatedBy::kNone:
@@ -178,6 +189,10 @@ std::string_view ToString(Source source) {
   switch (source) {
     case Source::kExit:
       return "exit";
+    case Source::kHostKernel:
+      return "host_kernel";
+    case Source::kHypervisor:
+      return "hypervisor";
     case Source::kReport:
       return "report";
   }

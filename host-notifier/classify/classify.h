@@ -36,4 +36,10 @@ PoisonEvent ClassifyExit(const RawExit& exit);
 PoisonEvent ClassifyReport(const ByteRange& range, protocol::Evidence evidence, MonoTime when,
                            WallTime wall);
 
+// The same without a place: somewhere in the VM.
+PoisonEvent ClassifyPlaceless(protocol::Evidence evidence, MonoTime when, WallTime wall);
+
+// Arm: guest physical addresses have at most 52 bits.
+inline constexpr std::uint64_t kTopGuestPhysAddr = (std::uint64_t{1} << 52) - 1;
+
 }  // namespace seaward

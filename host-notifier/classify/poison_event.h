@@ -22,8 +22,9 @@ enum class Location {
 
 // Who named the guest physical place.
 enum class LocatedBy {
-  kGpa,   // KVM's GPA, or the address of a report
-  kWalk,  // the VMM side followed the guest's own tables to the one that could not be read
+  kGpa,    // KVM's GPA, or the address of a report
+  kWalk,   // the VMM side followed the guest's own tables to the one that could not be read
+  kGuest,  // the guest alone, when this host had lost its record: a claim, no evidence
   kNone,
 };
 
@@ -40,8 +41,10 @@ enum class Severity {
 };
 
 enum class Source {
-  kExit,    // a KVM_EXIT_ARM_SEA
-  kReport,  // an operator or another tool, through the control socket
+  kExit,        // a KVM_EXIT_ARM_SEA
+  kReport,      // an operator or another tool, through the control socket
+  kHostKernel,  // the host's kernel found it by itself: its tracepoint said so
+  kHypervisor,  // libvirt's word that the hypervisor met an error, without a place
 };
 
 struct PoisonEvent {
@@ -54,11 +57,12 @@ struct PoisonEvent {
   Access access = Access::kUnknown;
   Severity severity = Severity::kUnknown;
   Source source = Source::kExit;
-  MonoTime when{};          // of the exit, as the VMM saw it
-  WallTime wall{};          // of its arrival here
-  std::uint32_t vcpu = 0;   // index; 0 with kReport
-  std::uint32_t count = 1;  // exits that this event stands for
-  HostVirtAddr hva{};       // in the VMM; 0 when unknown
+  MonoTime when{};                 // of the exit, as the VMM saw it
+  WallTime wall{};                 // of its arrival here
+  std::uint32_t vcpu = 0;          // index; 0 with kReport
+  std::uint32_t count = 1;         // exits that this event stands for
+  HostVirtAddr hva{};              // in the VMM; 0 when unknown
+  std::optional<PageFrame> frame;  // behind it, when the source named that itself
   // As the kernel said them, believed or not; 0 with kReport.
   std::uint64_t flags = 0;
   std::uint64_t esr = 0;

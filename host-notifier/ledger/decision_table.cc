@@ -87,7 +87,7 @@ Result<policy::VmFacts> DecisionTable::Facts(const Uuid& incarnation, WallTime s
 Status DecisionTable::AddPages(const Uuid& incarnation, policy::VmFacts& facts) {
   Query pages(db_,
               "SELECT first_wall_ns, last_wall_ns, length, life, outcome FROM page "
-              "WHERE incarnation = ? AND evidence <> 'predicted'",
+              "WHERE incarnation = ? AND evidence <> 'predicted' AND located_by <> 'guest'",
               incarnation);
   return ForEachRow(pages, [&] {
     const policy::Sample first{Wall(pages.Signed(0)), pages.Unsigned(2) / kPoisonGranule};

@@ -1,5 +1,10 @@
 #include "host-notifier/ledger/incarnation_table.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+
 #include "host-notifier/ledger/incarnation_name.h"
 
 namespace seaward::ledger {
@@ -13,6 +18,15 @@ Result<std::vector<Uuid>> Ids(Query& q) {
     if (!*more) return ids;
     ids.push_back(q.Id(0));
   }
+}
+
+// On the clock of the events: ticks count from the boot, as CLOCK_MONOTONIC does on a host that is
+// never suspended.
+std::int64_t StartedNs(const ProcessIdentity& process) {
+  const auto per_second = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+  constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max() / 1'000'000'000;
+  const std::uint64_t seconds = std::min(process.start_ticks / per_second, kMost);
+  return static_cast<std::int64_t>(seconds) * 1'000'000'000;
 }
 
 }  // namespace
@@ -49,6 +63,11 @@ Result<Uuid> IncarnationTable::Insert(const Uuid& vm, const ProcessIdentity& vmm
                "VALUES(?, ?, ?, ?, ?, ?)",
                id, vm, host_boot_, static_cast<std::int64_t>(vmm.pid), vmm.start_ticks, Ns(now_));
   if (auto done = insert.Run(); !done) return Forward(done);
+  Query recall(db_,
+               "INSERT INTO recall(incarnation) SELECT ?1 WHERE EXISTS(SELECT 1 FROM rebuild "
+               "WHERE host_boot = ?2 AND mono_ns >= ?3)",
+               id, host_boot_, StartedNs(vmm));
+  if (auto done = recall.Run(); !done) return Forward(done);
   return id;
 }
 

@@ -24,6 +24,7 @@ class IncarnationTable {
   // The incarnation of this process, brought back to life when it was ended; nullopt: none yet.
   Result<std::optional<Uuid>> Continue(const Uuid& vm, const ProcessIdentity& vmm);
   // Named after the process: a ledger that lost its rows gives the same memory the same name.
+  // When this ledger replaced a corrupt one while the process ran, its guest is to be asked.
   Result<Uuid> Insert(const Uuid& vm, const ProcessIdentity& vmm);
   Status End(const Uuid& incarnation);
   // Those of `vm` that are open, but for `except`.

@@ -84,6 +84,13 @@ class Ledger {
   Result<RecordedVerdict> RecordVerdict(const Uuid& incarnation, const Uuid& boot,
                                         const protocol::VerdictRecord& record, MonoTime received);
 
+  // What the guest of this incarnation says it knows of its memory, frame by frame. Claims: pages
+  // that only they name are located_by kGuest, count for no rule of the policy and take no frame
+  // from the host. The last frame is the end of the asking (IncarnationRow::recall_due), with a row
+  // of the audit. kInvalid when nobody asked.
+  Result<RecordedClaims> RecordClaims(const Uuid& incarnation, const Uuid& boot,
+                                      const protocol::Known& known);
+
   Status RecordHostRetirement(std::uint64_t page, HostRetired state, int host_errno);
   // What became of the order to replace the page. kHealed clears it: it is no longer
   // wanted in this incarnation. Returns the page as it is now.
@@ -125,6 +132,9 @@ class Ledger {
                      std::optional<std::uint64_t> page);
   Status PruneEvents(const Uuid& incarnation);
   Status NoteRebuild(const std::string& set_aside, const std::string& why);
+  Status TakeClaim(const Uuid& incarnation, const protocol::KnownRecord& record,
+                   RecordedClaims& recorded);
+  Status EndRecall(const IncarnationRow& life, RecordedClaims& recorded);
 
   const std::string path_;
   UniqueFd lock_;

@@ -194,6 +194,11 @@ inline std::vector<LedgerCase> WriteCases() {
       [](CaseStage& at) { return Bare(at.ledger.RecordAlarm(kVm, AlarmKind::kUnattached, true)); });
   add("clear_pages", [](CaseStage& at) { return Bring(at, PageEvent::kClear); });
   add("record_audit", [](CaseStage& at) { return at.ledger.RecordAudit(CaseAudit(at.clock)); });
+  add("record_claims", [](CaseStage& at) {
+    const protocol::KnownRecord claim{ByteRange::Granule(GuestPhysAddr{2 * kCasePage}),
+                                      protocol::Evidence::kLatent, true};
+    return Bare(at.ledger.RecordClaims(at.incarnation, kGuestBoot1, {{claim}, true}));
+  });
   add("import", [](CaseStage& at) {
     ImportSession session;
     return Bare(at.ledger.Import(session, RecordsOfAnotherLedger()));
@@ -243,6 +248,7 @@ class LedgerCases : public testing::Test {
     auto life = ledger.BeginIncarnation(kVm, kVmm);
     ASSERT_TRUE(life);
     ASSERT_TRUE(ledger.BeginBoot(life->id, kGuestBoot1));
+    MakeItAReplacement(Path(scene));
     auto recorded =
         ledger.RecordEvent(life->id, CaseEvent(clock, play.evidence), PageFrame{0x4711});
     ASSERT_TRUE(recorded) << recorded.error().Text();
@@ -254,6 +260,14 @@ class LedgerCases : public testing::Test {
     page_ = at.page;
     incarnation_ = at.incarnation;
     ASSERT_EQ(ledger.View().Page(at.page)->life, play.from);
+  }
+  // The ledger before this one was corrupt; the guest is still to be asked.
+  static void MakeItAReplacement(const std::string& path) {
+    auto database = Database::Open(path);
+    ASSERT_TRUE(database) << database.error().Text();
+    ASSERT_TRUE(
+        database->Execute("INSERT INTO rebuild(wall_ns, set_aside, why) VALUES(1, '/old', 'torn');"
+                          "INSERT INTO recall(incarnation) SELECT id FROM incarnation"));
   }
   void CopyScene(const std::string& from, const std::string& to) {
     std::filesystem::remove_all(folder_ + "/" + to);

@@ -30,6 +30,8 @@ std::string_view ToString(WriteOperation operation) {
       return "clear_pages";
     case WriteOperation::kRecordAudit:
       return "record_audit";
+    case WriteOperation::kRecordClaims:
+      return "record_claims";
     case WriteOperation::kImport:
       return "import";
     case WriteOperation::kRetain:

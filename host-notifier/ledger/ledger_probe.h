@@ -25,6 +25,7 @@ enum class WriteOperation {
   kRecordAlarm,
   kClearPages,
   kRecordAudit,
+  kRecordClaims,
   kImport,
   kRetain,
 };
@@ -41,6 +42,7 @@ inline constexpr WriteOperation kAllWriteOperations[] = {WriteOperation::kOpen,
                                                          WriteOperation::kRecordAlarm,
                                                          WriteOperation::kClearPages,
                                                          WriteOperation::kRecordAudit,
+                                                         WriteOperation::kRecordClaims,
                                                          WriteOperation::kImport,
                                                          WriteOperation::kRetain};
 std::string_view ToString(WriteOperation operation);

@@ -48,6 +48,8 @@ std::string_view ToString(OperatorAction action) {
       return "replay";
     case OperatorAction::kDrain:
       return "drain";
+    case OperatorAction::kRebuild:
+      return "rebuild";
     case OperatorAction::kImport:
       return "import";
   }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/process_identity.h"
@@ -63,6 +64,7 @@ struct IncarnationRow {
   std::optional<WallTime> ended;
   std::optional<Uuid> boot;  // the guest's newest boot_id
   std::uint32_t boots = 0;   // boot sessions seen
+  bool recall_due = false;   // its guest is to say what it knows, and has not
 };
 
 struct PageRow {
@@ -120,11 +122,11 @@ struct UnhealedMemory {
 };
 inline constexpr std::uint64_t kMostPlaceless = 1000;
 
-// What an operator did, or had done.
-enum class OperatorAction { kClear, kReplay, kDrain, kImport };
+// What an operator did, or had done; and what a guest was let do to the record.
+enum class OperatorAction { kClear, kReplay, kDrain, kImport, kRebuild };
 inline constexpr OperatorAction kAllOperatorActions[] = {
     OperatorAction::kClear, OperatorAction::kReplay, OperatorAction::kDrain,
-    OperatorAction::kImport};
+    OperatorAction::kImport, OperatorAction::kRebuild};
 std::string_view ToString(OperatorAction action);
 
 struct AuditRow {
@@ -145,6 +147,8 @@ struct RebuildRow {
   WallTime since;
   std::string set_aside;  // where the corrupt file is
   std::string why;
+  std::uint64_t pages = 0;       // that guests have brought back
+  std::uint64_t vms_to_ask = 0;  // VMs that run, and whose guest has not answered yet
 };
 
 // Rows older than these go, and the oldest of each kind beyond `max_rows`.
@@ -162,6 +166,15 @@ struct RecordedEvent {
   bool is_new = false;           // the first event of this page
   bool evidence_raised = false;  // predicted before, worse now: deliver again
   bool limit_reached = false;    // of pages (ledger_limits.h): recorded as an event only
+};
+
+// What became of a guest's claims.
+struct RecordedClaims {
+  std::vector<PageRow> pages;  // new ones
+  std::uint64_t known = 0;     // on record already
+  std::uint64_t refused = 0;   // beyond LedgerLimits::claims_per_incarnation
+  // With the last of them: how many pages the ledger has from this guest alone.
+  std::optional<std::uint64_t> all;
 };
 
 struct RecordedVerdict {

@@ -7,12 +7,6 @@
 
 namespace seaward::ledger {
 
-Status Ledger::NoteRebuild(const std::string& set_aside, const std::string& why) {
-  return Query(db_, "INSERT INTO rebuild(wall_ns, set_aside, why) VALUES(?, ?, ?)",
-               Ns(clock_.WallNow()), set_aside, why)
-      .Run();
-}
-
 Result<std::vector<PageRow>> Ledger::ClearPages(const Uuid& incarnation, const ByteRange& range,
                                                 const AuditRow& entry) {
   std::vector<PageRow> cleared;

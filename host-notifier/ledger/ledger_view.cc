@@ -71,6 +71,7 @@ IncarnationRow IncarnationOf(const Query& q) {
   if (!q.IsNull(6)) row.ended = Wall(q.Signed(6));
   if (!q.IsNull(7)) row.boot = q.Id(7);
   row.boots = static_cast<std::uint32_t>(q.Unsigned(8));
+  row.recall_due = q.Signed(9) != 0;
   return row;
 }
 
@@ -151,7 +152,7 @@ AuditRow AuditOf(const Query& q) {
 }
 
 RebuildRow RebuildOf(const Query& q) {
-  return {Wall(q.Signed(0)), q.Text(1), q.Text(2)};
+  return {Wall(q.Signed(0)), q.Text(1), q.Text(2), q.Unsigned(3), q.Unsigned(4)};
 }
 
 VmRow VmOf(const Query& q) {
@@ -190,7 +191,8 @@ Result<std::vector<VmRow>> LedgerView::Vms() {
 Result<std::vector<IncarnationRow>> LedgerView::OpenIncarnations() {
   Query q(db_,
           "SELECT i.id, v.uuid, v.name, i.pid, i.start_time, i.began_wall_ns, i.ended_wall_ns, "
-          "i.boot, i.boots FROM incarnation i JOIN vm v ON v.uuid = i.vm "
+          "i.boot, i.boots, EXISTS(SELECT 1 FROM recall WHERE incarnation = i.id) FROM incarnation "
+          "i JOIN vm v ON v.uuid = i.vm "
           "WHERE i.ended_wall_ns IS NULL ORDER BY i.began_wall_ns");
   return Collect<IncarnationRow>(q, IncarnationOf);
 }
@@ -198,7 +200,9 @@ Result<std::vector<IncarnationRow>> LedgerView::OpenIncarnations() {
 Result<std::optional<IncarnationRow>> LedgerView::Incarnation(const Uuid& id) {
   Query q(db_,
           "SELECT i.id, v.uuid, v.name, i.pid, i.start_time, i.began_wall_ns, i.ended_wall_ns, "
-          "i.boot, i.boots FROM incarnation i JOIN vm v ON v.uuid = i.vm WHERE i.id = ?",
+          "i.boot, i.boots, EXISTS(SELECT 1 FROM recall WHERE incarnation = i.id) FROM incarnation "
+          "i JOIN vm v ON v.uuid = i.vm "
+          "WHERE i.id = ?",
           id);
   return First<IncarnationRow>(q, IncarnationOf);
 }
@@ -278,7 +282,10 @@ Result<std::vector<AuditRow>> LedgerView::Audit(std::uint32_t limit) {
 }
 
 Result<std::optional<RebuildRow>> LedgerView::Rebuild() {
-  Query q(db_, "SELECT wall_ns, set_aside, why FROM rebuild ORDER BY id DESC LIMIT 1");
+  Query q(db_,
+          "SELECT wall_ns, set_aside, why, pages, (SELECT count(*) FROM recall r JOIN "
+          "incarnation i ON i.id = r.incarnation WHERE i.ended_wall_ns IS NULL) FROM rebuild ORDER "
+          "BY id DESC LIMIT 1");
   return First<RebuildRow>(q, RebuildOf);
 }
 
@@ -304,6 +311,24 @@ Result<std::vector<PageCount>> LedgerView::CountPages() {
           "JOIN page p ON p.incarnation = i.id WHERE i.ended_wall_ns IS NULL "
           "AND p.life NOT IN ('cleared', 'closed') GROUP BY i.vm, p.life ORDER BY i.vm, p.life");
   return Collect<PageCount>(q, PageCountOf);
+}
+
+Result<std::optional<ByteRange>> LedgerView::RangeOnFrame(const Uuid& incarnation,
+                                                          PageFrame frame) {
+  Query q(db_,
+          "SELECT gpa, length FROM page WHERE incarnation = ? AND host_frame = ? AND length = ? "
+          "AND life NOT IN ('cleared', 'closed') ORDER BY id DESC LIMIT 1",
+          incarnation, frame.number, kPoisonGranule);
+  return First<ByteRange>(q, [](const Query& row) { return RangeOf(row, 0); });
+}
+
+Result<std::vector<PageFrame>> LedgerView::TriedFrames() {
+  Query q(db_,
+          "SELECT DISTINCT p.host_frame FROM page p JOIN incarnation i ON i.id = p.incarnation "
+          "WHERE p.host_frame IS NOT NULL AND p.host_retired IN ('yes', 'refused') "
+          "AND i.host_boot = ?",
+          host_boot_);
+  return Collect<PageFrame>(q, [](const Query& row) { return PageFrame{row.Unsigned(0)}; });
 }
 
 Result<std::vector<PendingFrame>> LedgerView::PendingHostRetirements() {

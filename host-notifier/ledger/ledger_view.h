@@ -51,6 +51,10 @@ class LedgerView {
   Result<UnhealedMemory> Unhealed(const Uuid& incarnation);
   // Of every VM whose incarnation is open.
   Result<std::vector<PageCount>> CountPages();
+  // The place of a page whose frame this is; nullopt: none, or one that spans more than it.
+  Result<std::optional<ByteRange>> RangeOnFrame(const Uuid& incarnation, PageFrame frame);
+  // Frames that were to be taken away from the host in this host boot, and what it answered.
+  Result<std::vector<PageFrame>> TriedFrames();
   // Frames recorded in this host boot and not yet retired, of living and ended VMs.
   Result<std::vector<PendingFrame>> PendingHostRetirements();
 

@@ -99,14 +99,43 @@ Result<RecordedEvent> PageTable::Repeat(std::uint64_t id, const PoisonEvent& eve
                                              : std::nullopt;
   // KVM's own word, once it is there, stands above what a walk found.
   const LocatedBy by = event.range ? event.located_by() : page->located_by;
+  // The first error of a page that a guest claimed is the first that the host hears of.
+  const bool first = page->located_by == LocatedBy::kGuest;
   Query update(
       db_,
       "UPDATE page SET event_count = event_count + ?2, last_wall_ns = ?3, evidence = ?4, "
-      "host_frame = ?5, host_retired = ?6, located_by = ?7, host_address = ?8 WHERE id = ?1",
+      "host_frame = ?5, host_retired = ?6, located_by = ?7, host_address = ?8, "
+      "first_wall_ns = iif(?9, ?3, first_wall_ns), first_mono_ns = iif(?9, ?10, first_mono_ns) "
+      "WHERE id = ?1",
       id, event.count, Ns(event.wall), ToString(recorded.entry->evidence), number, ToString(host),
-      ToString(by), address);
+      ToString(by), address, first, Ns(event.when));
   if (auto done = update.Run(); !done) return Forward(done);
   return recorded;
+}
+
+Result<PageTable::Claimed> PageTable::Claim(const Uuid& incarnation,
+                                            const protocol::KnownRecord& record, MonoTime now,
+                                            WallTime wall) {
+  const auto known = Holding(incarnation, record.range);
+  if (!known) return tl::unexpected<Error>(known.error());
+  if (*known != 0) return Claimed{};
+  Query count(db_, "SELECT count(*) FROM page WHERE incarnation = ? AND located_by = 'guest'",
+              incarnation);
+  const auto claims = count.Number();
+  if (!claims) return tl::unexpected<Error>(claims.error());
+  if (*claims >= limits_.claims_per_incarnation) return Claimed{std::nullopt, true};
+  // Of an earlier boot: this one has not heard of it, and is told to replay it.
+  const PageLife life = record.this_boot ? PageLife::kReported : PageLife::kToReplay;
+  Query insert(db_,
+               "INSERT INTO page(incarnation, gpa, length, evidence, life, event_count, "
+               "first_mono_ns, first_wall_ns, last_wall_ns, first_boots, host_retired, located_by) "
+               "SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?7, boots - iif(?8, 0, 1), ?9, ?10 "
+               "FROM incarnation WHERE id = ?1",
+               incarnation, record.range.start().value, record.range.length(),
+               ToString(record.evidence), ToString(life), Ns(now), Ns(wall), record.this_boot,
+               ToString(HostRetired::kNo), ToString(LocatedBy::kGuest));
+  if (auto done = insert.Run(); !done) return Forward(done);
+  return Claimed{static_cast<std::uint64_t>(db_.LastRowId()), false};
 }
 
 Result<RecordedEvent> PageTable::Insert(const Uuid& incarnation, const PoisonEvent& event,

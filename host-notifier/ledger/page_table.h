@@ -23,6 +23,14 @@ class PageTable {
                                std::optional<PageFrame> host_frame,
                                std::optional<std::uint64_t> page_id);
 
+  // The page of a guest's claim: one that holds it, or a new one, or none beyond the limit.
+  struct Claimed {
+    std::optional<std::uint64_t> fresh;
+    bool refused = false;
+  };
+  Result<Claimed> Claim(const Uuid& incarnation, const protocol::KnownRecord& record, MonoTime now,
+                        WallTime wall);
+
  private:
   // Whether a walk for another address than this event's failed in the same place before.
   Result<bool> WasSuspectedForAnother(const Uuid& incarnation, const PoisonEvent& event);

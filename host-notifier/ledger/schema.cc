@@ -176,7 +176,19 @@ CREATE INDEX open_decision ON decision(state)
   WHERE state IN ('pending', 'under_way', 'restarting');
 )";
 
-constexpr Migration kMigrations[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5, kVersion6};
+// A ledger that began after a corrupt one asks the guests of the memory that was there before:
+// recall has those that have not answered in full.
+constexpr Migration kVersion7 = R"(-- version 7
+CREATE TABLE recall(
+  incarnation TEXT PRIMARY KEY REFERENCES incarnation(id) ON DELETE CASCADE
+) STRICT;
+ALTER TABLE rebuild ADD COLUMN host_boot TEXT NOT NULL DEFAULT '';
+ALTER TABLE rebuild ADD COLUMN mono_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rebuild ADD COLUMN pages INTEGER NOT NULL DEFAULT 0;
+)";
+
+constexpr Migration kMigrations[] = {kVersion1, kVersion2, kVersion3, kVersion4,
+                                     kVersion5, kVersion6, kVersion7};
 
 Result<std::int64_t> AskNumber(Database& database, const std::string& sql) {
   auto text = database.Ask(sql);

@@ -25,10 +25,12 @@ inline constexpr protocol::PageKind kAllPageKinds[] = {
 inline constexpr protocol::Stage kAllStages[] = {protocol::Stage::kEarly, protocol::Stage::kRun};
 inline constexpr protocol::Evidence kAllEvidence[] = {
     protocol::Evidence::kConsumed, protocol::Evidence::kLatent, protocol::Evidence::kPredicted};
-inline constexpr Source kAllSources[] = {Source::kExit, Source::kReport};
+inline constexpr Source kAllSources[] = {Source::kExit, Source::kReport, Source::kHostKernel,
+                                         Source::kHypervisor};
 inline constexpr Location kAllLocations[] = {Location::kLocated, Location::kSuspected,
                                              Location::kGvaOnly, Location::kUnlocated};
-inline constexpr LocatedBy kAllLocatedBy[] = {LocatedBy::kGpa, LocatedBy::kWalk, LocatedBy::kNone};
+inline constexpr LocatedBy kAllLocatedBy[] = {LocatedBy::kGpa, LocatedBy::kWalk, LocatedBy::kGuest,
+                                              LocatedBy::kNone};
 inline constexpr Access kAllAccesses[] = {Access::kUnknown, Access::kData, Access::kInstruction,
                                           Access::kTableWalk};
 inline constexpr Severity kAllSeverities[] = {Severity::kUnknown, Severity::kRecoverable,

@@ -77,7 +77,9 @@ Status VerdictTable::Settle(const PageRow& page, const IncarnationRow& life, Mon
                "CASE WHEN ?7 THEN max(0, ?8 - first_mono_ns) END) WHERE id = ?1",
                page.id, ToString(*next), ToString(verdict->outcome), ToString(verdict->kind),
                ToString(verdict->stage), static_cast<std::int64_t>(verdict->sys_errno),
-               verdict->outcome == Outcome::kRetired, Ns(received));
+               // When the error of a page came that the guest alone named, nobody knows.
+               verdict->outcome == Outcome::kRetired && page.located_by != LocatedBy::kGuest,
+               Ns(received));
   if (auto done = update.Run(); !done) return done;
   if (*next != page.life) probe_.Moved(page.life, event);
   return {};
