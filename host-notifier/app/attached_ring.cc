@@ -53,9 +53,13 @@ void AttachedRing::Drain() {
 }
 
 void AttachedRing::ConnectionReadable() {
-  const auto answer = attachment_.ReadHealAnswer();
+  const auto answer = attachment_.ReadAnswer();
   if (!answer) return ConnectionEnded();
-  if (*answer && !user_.HealAnswered(*this, **answer)) ConnectionEnded();
+  const auto* heal = std::get_if<vmm::HealAnswer>(&*answer);
+  const auto* place = std::get_if<vmm::PlaceAnswer>(&*answer);
+  const bool unasked = (heal != nullptr && !user_.HealAnswered(*this, *heal)) ||
+                       (place != nullptr && !user_.PlaceAnswered(*this, *place));
+  if (unasked) ConnectionEnded();
 }
 
 void AttachedRing::ConnectionEnded() {

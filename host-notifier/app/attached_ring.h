@@ -25,6 +25,8 @@ class RingUser {
   virtual void RingLost(AttachedRing& from, std::uint64_t lost) = 0;
   // The VMM's answer to a heal order. False: it was not asked, and is no VMM to go on with.
   virtual bool HealAnswered(AttachedRing& from, const vmm::HealAnswer& answer) = 0;
+  // The same for a question where some of its memory is.
+  virtual bool PlaceAnswered(AttachedRing& from, const vmm::PlaceAnswer& answer) = 0;
   // The VMM is gone and everything it had published was taken. The ring may be destroyed inside.
   virtual void RingEnded(AttachedRing& from) = 0;
 };
@@ -50,6 +52,9 @@ class AttachedRing {
   bool TakesHealOrders() const { return !ended_ && attachment_.ring.TakesHealOrders(); }
   bool SendHealOrder(const vmm::HealOrder& order) const {
     return !ended_ && attachment_.SendHealOrder(order);
+  }
+  bool SendPlaceQuestion(const vmm::PlaceQuestion& question) const {
+    return !ended_ && attachment_.SendPlaceQuestion(question);
   }
 
   std::uint64_t number() const { return number_; }

@@ -107,7 +107,8 @@ void EventIntake::Record(const PoisonEvent& event, const std::optional<ProcessId
       [incarnation = incarnation_, source, event, page_id, frame,
        &memory = context_.memory](ledger::Ledger& l) {
         if (!frame->has_value())
-          frame->emplace(source ? memory.FrameBehind(*source, event.hva) : std::nullopt);
+          frame->emplace(event.frame || !source ? event.frame
+                                                : memory.FrameBehind(*source, event.hva));
         return l.RecordEvent(incarnation, event, **frame, page_id);
       },
       [weak = weak_from_this(), event, page_id,

@@ -32,6 +32,7 @@ class TestVmm final : public vmm::HealOrderTaker {
     return {{order.id, vmm::HealResult::kReplaced}};
   }
   void ForgetOrders() noexcept override { ++forgotten; }
+  std::optional<GuestPhysAddr> GuestAddressOf(HostVirtAddr) noexcept override { return {}; }
 
   vmm::HealResult lie = vmm::HealResult::kReplaced;
   bool works = true;

@@ -74,14 +74,17 @@ void HostRetirer::RetireAll(std::function<Result<Frames>(ledger::Ledger&)> find,
   // Outlives repetitions of the job: a repeated write to hard_offline_page acts, and reports, anew.
   const auto attempts = std::make_shared<Attempts>();
   ledger_.Write<void>(
-      [find = std::move(find), attempts, &memory = memory_](ledger::Ledger& l) -> Status {
+      [find = std::move(find), attempts, &memory = memory_, &retired = retired_,
+       &clock = clock_](ledger::Ledger& l) -> Status {
         if (attempts->empty()) {
           const auto frames = find(l);
           if (!frames) return tl::unexpected<Error>(frames.error());
           // All of them before anything is recorded: a record needs memory, and the host's kernel
           // hands out first what was freed last, which is what an ended VM has just given back.
-          for (const ledger::PendingFrame& frame : *frames)
+          for (const ledger::PendingFrame& frame : *frames) {
+            retired.Add(frame.frame, frame.vm.uuid, clock.Now());
             attempts->push_back({frame, memory.Retire(frame.frame)});
+          }
         }
         for (const Attempt& attempt : *attempts)
           if (auto recorded = Record(l, attempt); !recorded) return recorded;

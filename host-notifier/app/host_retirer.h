@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "host-notifier/app/host_memory.h"
 #include "host-notifier/app/ledger_thread.h"
+#include "host-notifier/app/retired_frames.h"
 #include "host-notifier/config/notifier_config.h"
 #include "host-notifier/ledger/ledger_rows.h"
 
@@ -18,9 +19,14 @@ namespace seaward {
 class HostRetirer {
  public:
   // All outlive it.
-  HostRetirer(LedgerThread& ledger, HostMemory& memory, const Logger& log,
-              const config::NotifierConfig& config)
-      : ledger_(ledger), memory_(memory), log_(log), config_(config) {}
+  HostRetirer(LedgerThread& ledger, HostMemory& memory, RetiredFrames& retired, const Clock& clock,
+              const Logger& log, const config::NotifierConfig& config)
+      : ledger_(ledger),
+        memory_(memory),
+        retired_(retired),
+        clock_(clock),
+        log_(log),
+        config_(config) {}
 
   // Whether RetireHeld is to be called for exits of such a VM.
   bool RetiresHeld(bool has_ghes) const;
@@ -54,6 +60,8 @@ class HostRetirer {
 
   LedgerThread& ledger_;
   HostMemory& memory_;
+  RetiredFrames& retired_;
+  const Clock& clock_;
   const Logger& log_;
   const config::NotifierConfig& config_;
 };

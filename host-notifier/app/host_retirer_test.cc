@@ -25,6 +25,10 @@ class FakeHostMemory final : public HostMemory {
     return std::nullopt;
   }
   bool IsReplaced(const ProcessIdentity&, HostVirtAddr, PageFrame) override { return false; }
+  Result<std::vector<HostVirtAddr>> Find(const ProcessIdentity&, PageFrame,
+                                         const std::function<bool()>&) override {
+    return std::vector<HostVirtAddr>();
+  }
   Status Retire(PageFrame frame) override {
     asked_.push_back(frame.number);
     auto db = ledger::Database::Open(ledger_);
@@ -63,7 +67,7 @@ class HostRetirerTest : public LoopTest {
     ledger_ =
         std::make_unique<LedgerThread>(loop_, std::move(opened->ledger), clock_,
                                        LedgerThread::Options{}, [](const std::optional<Error>&) {});
-    retirer_.emplace(*ledger_, host_, log_, config_);
+    retirer_.emplace(*ledger_, host_, retired_, clock_, log_, config_);
   }
   ~HostRetirerTest() override {
     ledger_.reset();
@@ -88,6 +92,7 @@ class HostRetirerTest : public LoopTest {
   NoLines sink_;
   const Logger log_{sink_, LogLevel::kError};
   config::NotifierConfig config_;
+  RetiredFrames retired_;
   FakeHostMemory host_{folder_ + "/l.db"};
   Uuid incarnation_;
   std::unique_ptr<LedgerThread> ledger_;

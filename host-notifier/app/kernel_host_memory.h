@@ -4,6 +4,7 @@
 #include <string>
 
 #include "host-notifier/app/host_memory.h"
+#include "host-notifier/hostpage/frame_search.h"
 #include "host-notifier/hostpage/page_frames.h"
 
 namespace seaward {
@@ -17,6 +18,10 @@ class KernelHostMemory final : public HostMemory {
   }
   bool IsReplaced(const ProcessIdentity& process, HostVirtAddr address, PageFrame bad) override {
     return seaward::IsReplaced(process, address, bad);
+  }
+  Result<std::vector<HostVirtAddr>> Find(const ProcessIdentity& process, PageFrame frame,
+                                         const std::function<bool()>& give_up) override {
+    return FindFrame(process, frame, give_up);
   }
   Status Retire(PageFrame frame) override { return RetireFrame(frame, path_); }
 

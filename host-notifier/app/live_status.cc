@@ -60,6 +60,9 @@ StatusSnapshot LiveStatus(const Notifier& notifier) {
   status.attaches_early = counters.attaches_early;
   status.libvirt_losses = counters.libvirt_losses;
   status.ignored_domains = notifier.ignored_domains();
+  status.host_trace_open = notifier.host_trace_open();
+  status.host_trace_error = notifier.host_trace_error();
+  status.frames = notifier.frames().counts();
   for (const auto& [uuid, vm] : notifier.vms()) status.vms.push_back(Live(*vm));
   return status;
 }

@@ -6,21 +6,36 @@
 #include "host-notifier/metrics/metrics_text.h"
 
 namespace seaward {
+namespace {
+
+struct Rows {
+  std::vector<ledger::PageCount> pages;
+  std::optional<ledger::RebuildRow> rebuild;
+};
+
+Result<Rows> ReadRows(ledger::Ledger& ledger) {
+  auto pages = ledger.View().CountPages();
+  if (!pages) return Forward(pages);
+  auto rebuild = ledger.View().Rebuild();
+  if (!rebuild) return Forward(rebuild);
+  return Rows{std::move(*pages), std::move(*rebuild)};
+}
+
+}  // namespace
 
 void MetricsDesk::Answer(std::function<void(Result<std::string>)> done) {
-  notifier_.ledger().Read<std::vector<ledger::PageCount>>(
-      [](ledger::Ledger& l) { return l.View().CountPages(); },
-      [this, done = std::move(done)](Result<std::vector<ledger::PageCount>> pages) {
-        if (!pages) return done(Forward(pages));
-        metrics::MetricsSnapshot snapshot;
-        snapshot.status = LiveStatus(notifier_);
-        snapshot.pages = std::move(*pages);
-        snapshot.waiting_writes = notifier_.ledger().waiting();
-        snapshot.actions = notifier_.actions().counts();
-        snapshot.open_actions = notifier_.actions().open();
-        snapshot.now = clock_.WallNow();
-        done(metrics::MetricsText(snapshot, notifier_.measurements()));
-      });
+  notifier_.ledger().Read<Rows>(ReadRows, [this, done = std::move(done)](Result<Rows> rows) {
+    if (!rows) return done(Forward(rows));
+    metrics::MetricsSnapshot snapshot;
+    snapshot.status = LiveStatus(notifier_);
+    snapshot.status.rebuild = std::move(rows->rebuild);
+    snapshot.pages = std::move(rows->pages);
+    snapshot.waiting_writes = notifier_.ledger().waiting();
+    snapshot.actions = notifier_.actions().counts();
+    snapshot.open_actions = notifier_.actions().open();
+    snapshot.now = clock_.WallNow();
+    done(metrics::MetricsText(snapshot, notifier_.measurements()));
+  });
 }
 
 }  // namespace seaward

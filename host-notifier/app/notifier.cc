@@ -74,11 +74,13 @@ Notifier::Notifier(boost::asio::io_context& loop, config::NotifierConfig config,
       ledger_(loop, std::move(ledger), clock, MeasuredBy(measurements_),
               [this](const std::optional<Error>& failing) { LedgerHealthChanged(failing); }),
       ids_(ledger_),
-      retirer_(ledger_, memory, log, config_),
+      retirer_(ledger_, memory, retired_frames_, clock, log, config_),
       context_{loop,     clock, log,   ledger_,       memory, ids_,
                retirer_, *this, *this, measurements_, config_},
       drain_(loop, clock, log, ledger_, vms_),
-      keeper_(loop, clock, log, ledger_, config_.retention) {}
+      keeper_(loop, clock, log, ledger_, config_.retention),
+      frames_(std::make_shared<FrameDesk>(
+          FrameDesk::Parts{loop, clock, log, ledger_, memory, retired_frames_, vms_})) {}
 
 Notifier::~Notifier() {
   Stop();
@@ -92,6 +94,7 @@ Status Notifier::Start() {
   if (!control) return Forward(control);
   control_ = std::move(*control);
   if (auto opened = OpenMetrics(); !opened) return opened;
+  if (auto opened = OpenHostTrace(); !opened) return opened;
   EndDeadIncarnations();
   keeper_.Start();
   actions_->Resume();
@@ -110,6 +113,8 @@ bool Notifier::Stop() {
   metrics_.reset();
   attach_watch_.reset();
   attach_listener_.reset();
+  host_trace_.reset();
+  frames_.reset();
   policy_.reset();
   actions_.reset();
   vms_.clear();
@@ -214,6 +219,11 @@ void Notifier::DomainRebooted(const Uuid& domain) {
 void Notifier::DomainResumed(const Uuid& domain) {
   const auto it = vms_.find(domain);
   if (it != vms_.end()) it->second->Resumed();
+}
+
+void Notifier::DomainMetMemoryFailure(const Uuid& domain, const DomainMemoryFailure& failure) {
+  const auto it = vms_.find(domain);
+  if (it != vms_.end() && frames_ != nullptr) frames_->HypervisorSaid(it->second, failure);
 }
 
 void Notifier::LibvirtReachable(bool reachable, const std::string& why) {

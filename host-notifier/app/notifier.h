@@ -13,11 +13,13 @@
 
 #include "host-notifier/app/attach_gate.h"
 #include "host-notifier/app/drain.h"
+#include "host-notifier/app/frame_desk.h"
 #include "host-notifier/app/ledger_keeper.h"
 #include "host-notifier/app/limited_sink.h"
 #include "host-notifier/app/notifier_hands.h"
 #include "host-notifier/app/policy_desk.h"
 #include "host-notifier/app/vm.h"
+#include "host-notifier/hosttrace/host_trace.h"
 #include "host-notifier/libvirt/libvirt_source.h"
 #include "host-notifier/libvirt/status_directory.h"
 #include "host-notifier/metrics/metrics_server.h"
@@ -64,6 +66,11 @@ class Notifier final : private DomainListener, private RecordObserver, private D
   // Rows came into the ledger from outside: what is live follows them.
   void LedgerImported();
   HostRetirer& retirer() { return retirer_; }
+  // From Start to Stop.
+  FrameDesk& frames() { return *frames_; }
+  const FrameDesk& frames() const { return *frames_; }
+  bool host_trace_open() const { return host_trace_ != nullptr; }
+  const std::string& host_trace_error() const { return host_trace_error_; }
   // Both are there from Start to Stop.
   PolicyDesk& policy() { return *policy_; }
   const ActionDesk& actions() const { return *actions_; }
@@ -80,6 +87,7 @@ class Notifier final : private DomainListener, private RecordObserver, private D
   void DomainGone(const Uuid& domain, DomainEnd end) override;
   void DomainRebooted(const Uuid& domain) override;
   void DomainResumed(const Uuid& domain) override;
+  void DomainMetMemoryFailure(const Uuid& domain, const DomainMemoryFailure& failure) override;
   void LibvirtReachable(bool reachable, const std::string& why) override;
   // RecordObserver
   void EventRecorded(const ledger::VmIdentity& vm, const PoisonEvent& event) override;
@@ -96,6 +104,9 @@ class Notifier final : private DomainListener, private RecordObserver, private D
   void OpenPolicy();
   Status OpenAttachSocket();
   Status OpenMetrics();
+  Status OpenHostTrace();
+  void WatchHostTrace(UniqueFd pipe);
+  void HostTraceEnded(const Error& why);
   void AcceptAttachments();
   void Admit(ring::Attachment attachment);
   void Refuse(const ring::Attachment& attachment, const Error& why);
@@ -113,6 +124,7 @@ class Notifier final : private DomainListener, private RecordObserver, private D
   metrics::Measurements measurements_;
   LedgerThread ledger_;
   PageIds ids_;
+  RetiredFrames retired_frames_;
   HostRetirer retirer_;
   VmContext context_;
   std::unique_ptr<LibvirtSource> libvirt_;
@@ -133,6 +145,9 @@ class Notifier final : private DomainListener, private RecordObserver, private D
   std::optional<Error> ledger_failing_;
   Drain drain_;
   LedgerKeeper keeper_;
+  std::shared_ptr<FrameDesk> frames_;
+  std::unique_ptr<HostTrace> host_trace_;
+  std::string host_trace_error_;
 };
 
 }  // namespace seaward

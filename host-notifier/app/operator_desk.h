@@ -26,6 +26,10 @@ class OperatorDesk final : public observe::ControlHandler {
                  std::function<void(Result<observe::EventsSnapshot>)> done) override;
   void Report(const observe::ReportRequest& request,
               std::function<void(Result<observe::ReportResult>)> done) override;
+  void ReportFrame(const observe::ReportFrameRequest& request,
+                   std::function<void(Result<observe::FrameReport>)> done) override {
+    notifier_.frames().Report(request.frame, request.evidence, std::move(done));
+  }
   void JudgeMigration(const observe::MigrationRequest& request,
                       std::function<void(Result<observe::MigrationReport>)> done) override;
   void Explain(const observe::ExplainRequest& request,

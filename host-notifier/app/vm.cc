@@ -48,7 +48,11 @@ Vm::Vm(const VmContext& context, ledger::VmIdentity identity, std::unique_ptr<Ch
                                 find_process_ ? &context.marker : nullptr},
           identity_, [this] { return LiveMigrationFacts(); },
           [this](const observe::MigrationState& state) { MigrationChanged(state); })),
-      healer_(std::make_shared<VmHealer>(context, log_, HealEdges())) {}
+      healer_(std::make_shared<VmHealer>(context, log_, HealEdges())),
+      places_(context.loop, context.clock, [this](const vmm::PlaceQuestion& question) {
+        const AttachedRing* ring = HealingRing();
+        return ring != nullptr && ring->SendPlaceQuestion(question);
+      }) {}
 
 Vm::~Vm() = default;
 
@@ -142,6 +146,7 @@ Result<Vm::Known> Vm::LoadIncarnation(ledger::Ledger& ledger, const ledger::VmId
   Known known{opened->id, {}};
   known.wanted.incarnation = opened->id;
   if (*row && (*row)->boot) known.wanted.boot_id = *(*row)->boot;
+  known.wanted.recall = *row && (*row)->recall_due;
   for (const ledger::PageRow& page : *pages)
     if (page.incarnation == opened->id && ledger::IsWanted(page.life))
       known.wanted.entries.push_back({page.Entry(), IsAnswered(page)});
@@ -164,6 +169,10 @@ void Vm::IncarnationKnown(const ProcessIdentity& process, const Result<Known>& k
                            {"incarnation", FormatUuid(known->incarnation)},
                            {"pages", std::to_string(entries.size())},
                            {"ghes", has_ghes_ ? "yes" : "no"}});
+  if (known->wanted.recall)
+    log_.Warning("record_lost", {{"vm", identity_.name},
+                                 {"why", "the ledger was corrupt"},
+                                 {"effect", "the guest is asked which of its pages are bad"}});
   session_.Begin(known->wanted);
   OpenSession();
   ResumeRings();
@@ -217,6 +226,7 @@ void Vm::EndIncarnation(std::string_view why) {
   attach_timer_.Cancel();
   migration_->Stop();
   healer_->Stop();
+  places_.Stop();
   if (!incarnation_) return;
   // Before anything is written: writing takes memory, and may be given the very frames.
   context_.retirer.VmEnded(*incarnation_, has_ghes_);

@@ -14,6 +14,7 @@
 #include "host-notifier/app/event_intake.h"
 #include "host-notifier/app/limited_sink.h"
 #include "host-notifier/app/migration_watch.h"
+#include "host-notifier/app/place_asker.h"
 #include "host-notifier/app/vm_alarms.h"
 #include "host-notifier/app/vm_context.h"
 #include "host-notifier/app/vm_healer.h"
@@ -53,6 +54,9 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   bool StillRuns() const;
 
   void Report(const PoisonEvent& event, EventIntake::Recorded recorded);
+  // Which guest physical address lies at that address of the VMM, by the VMM's own word; nullopt:
+  // none is attached, or it does not tell.
+  void AskPlace(HostVirtAddr host, PlaceAsker::Done done) { places_.Ask(host, std::move(done)); }
   // For operators (vm_upkeep.cc). kBusy when the VM does not run.
   void Clear(const ByteRange& range, const ledger::AuditRow& entry,
              std::function<void(Result<std::vector<ledger::PageRow>>)> done);
@@ -85,6 +89,7 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   std::uint64_t reboots() const { return reboots_; }
   const std::string& channel_error() const { return link_.last_error(); }
   const std::optional<Uuid>& incarnation() const { return incarnation_; }
+  const std::optional<ProcessIdentity>& process() const { return process_; }
   const std::optional<protocol::Stats>& guest_stats() const { return guest_stats_; }
   ring::RingCounters ring_counters() const;
   const observe::MigrationState& migration() const { return migration_->state(); }
@@ -102,6 +107,7 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   void OnHello(const protocol::Hello& hello, bool new_boot) override;
   void OnSent(const protocol::PoisonEntry& entry, const Uuid& boot_id) override;
   void OnVerdict(const protocol::VerdictRecord& record, const Uuid& boot_id) override;
+  void OnKnown(const protocol::Known& known, const Uuid& boot_id) override;
   void OnSynced(const Uuid& boot_id, protocol::Stage stage) override;
   void OnVerdictsOverdue(std::size_t entries) override;
   void OnStats(const protocol::Stats& stats) override;
@@ -112,6 +118,7 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   void RingEventTaken(AttachedRing& from, const ring::RingEvent& event) override;
   void RingLost(AttachedRing& from, std::uint64_t lost) override;
   bool HealAnswered(AttachedRing& from, const vmm::HealAnswer& answer) override;
+  bool PlaceAnswered(AttachedRing& from, const vmm::PlaceAnswer& answer) override;
   void RingEnded(AttachedRing& from) override;
 
   struct Known {
@@ -145,6 +152,9 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   void OpenSession();
   void AfterSession();
   void RecordDelivered();
+  void ClaimsRecorded(const Uuid& incarnation, const Result<ledger::RecordedClaims>& recorded);
+  // What the guest said and the disk has, or never will.
+  void GuestsWordTaken();
   void VerdictRecorded(const protocol::VerdictRecord& record,
                        const Result<ledger::RecordedVerdict>& recorded);
 
@@ -162,6 +172,7 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   VmAlarms alarms_;
   std::shared_ptr<MigrationWatch> migration_;
   std::shared_ptr<VmHealer> healer_;
+  PlaceAsker places_;
   std::vector<std::unique_ptr<AttachedRing>> rings_;
 
   std::optional<ProcessIdentity> process_;  // whose incarnation this is, or is about to be
@@ -169,7 +180,7 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   std::unique_ptr<FdWatch> process_watch_;
   std::uint64_t rings_made_ = 0;
   std::vector<std::uint64_t> delivered_;  // sent, and not yet on their way to the ledger
-  std::size_t verdicts_waiting_ = 0;      // on their way to the ledger
+  std::size_t words_waiting_ = 0;         // of the guest, on their way to the ledger
   bool session_open_ = false;
   bool paused_ = false;  // PauseIntake
   bool gone_ = false;    // a domain that ended and was not seen since

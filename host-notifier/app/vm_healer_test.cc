@@ -36,6 +36,10 @@ class FakeHostMemory final : public HostMemory {
     done.push_back(replaced && process == kVmm && bad == kFrame ? "replaced" : "not replaced");
     return done.back() == "replaced";
   }
+  Result<std::vector<HostVirtAddr>> Find(const ProcessIdentity&, PageFrame,
+                                         const std::function<bool()>&) override {
+    return std::vector<HostVirtAddr>();
+  }
   Status Retire(PageFrame frame) override {
     done.push_back("retire " + FormatAddress(frame.number));
     if (refuses) return Fail(ErrorCode::kBusy, "page is busy", EBUSY);
@@ -73,7 +77,7 @@ class VmHealerTest : public LoopTest {
         std::make_unique<LedgerThread>(loop_, std::move(opened->ledger), clock_,
                                        LedgerThread::Options{}, [](const std::optional<Error>&) {});
     ids_.emplace(*ledger_);
-    retirer_.emplace(*ledger_, host_, log_, config_);
+    retirer_.emplace(*ledger_, host_, retired_, clock_, log_, config_);
   }
   ~VmHealerTest() override {
     healer_.reset();
@@ -149,6 +153,7 @@ class VmHealerTest : public LoopTest {
   FakeHostMemory host_;
   std::unique_ptr<LedgerThread> ledger_;
   std::optional<PageIds> ids_;
+  RetiredFrames retired_;
   std::optional<HostRetirer> retirer_;
   std::optional<VmContext> context_;
   Uuid incarnation_;

@@ -73,6 +73,7 @@ void Vm::RingEnded(AttachedRing& from) {
                              {"lost", std::to_string(counters.lost)}});
   std::erase_if(rings_, [&](const auto& ring) { return ring.get() == &from; });
   if (!rings_.empty()) return;
+  places_.Stop();
   healer_->Stop();
   if (process_) ExpectAttach();
 }
@@ -103,6 +104,13 @@ VmHealer::Edges Vm::HealEdges() {
 bool Vm::HealAnswered(AttachedRing& from, const vmm::HealAnswer& answer) {
   if (&from == HealingRing() && healer_->Answered(answer)) return true;
   log_.Warning("heal_answer_unasked",
+               {{"vm", identity_.name}, {"pid", std::to_string(from.process().pid)}});
+  return false;
+}
+
+bool Vm::PlaceAnswered(AttachedRing& from, const vmm::PlaceAnswer& answer) {
+  if (places_.Answered(answer)) return true;
+  log_.Warning("place_answer_unasked",
                {{"vm", identity_.name}, {"pid", std::to_string(from.process().pid)}});
   return false;
 }

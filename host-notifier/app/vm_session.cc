@@ -8,9 +8,9 @@
 namespace seaward {
 namespace {
 
-// Verdicts of one guest that wait for the disk: twice what one chunk of its bytes can hold. Beyond
-// that it is not read, so that its words do not crowd out what others have to say.
-constexpr std::size_t kMaxVerdictsWaiting = 1024;
+// Verdicts and claims of one guest that wait for the disk: twice what one chunk of its bytes can
+// hold. Beyond that it is not read, so that its words do not crowd out what others have to say.
+constexpr std::size_t kMaxWordsWaiting = 1024;
 
 }  // namespace
 
@@ -44,7 +44,7 @@ void Vm::ChannelClosed(const Error& why) {
 
 // After every call into the session: when it wants to be called next, and whether it can take more.
 void Vm::AfterSession() {
-  const bool room = verdicts_waiting_ < kMaxVerdictsWaiting;
+  const bool room = words_waiting_ < kMaxWordsWaiting;
   if (session_open_) link_.SetReading(session_.ReadAllowance() > 0 && room);
   const auto deadline = session_.NextDeadline();
   if (!deadline) return session_timer_.Cancel();
@@ -93,7 +93,7 @@ void Vm::RecordDelivered() {
 
 void Vm::OnVerdict(const protocol::VerdictRecord& record, const Uuid& boot_id) {
   if (!incarnation_) return;
-  ++verdicts_waiting_;
+  ++words_waiting_;
   context_.ledger.WriteTogether<ledger::RecordedVerdict>(
       [incarnation = *incarnation_, boot_id, record, received = context_.clock.Now()](
           ledger::Ledger& l) { return l.RecordVerdict(incarnation, boot_id, record, received); },
@@ -101,8 +101,50 @@ void Vm::OnVerdict(const protocol::VerdictRecord& record, const Uuid& boot_id) {
         const auto self = weak.lock();
         if (self == nullptr) return;
         self->VerdictRecorded(record, recorded);
-        if (self->verdicts_waiting_-- == kMaxVerdictsWaiting) self->AfterSession();
+        self->GuestsWordTaken();
       });
+}
+
+void Vm::GuestsWordTaken() {
+  if (words_waiting_-- == kMaxWordsWaiting) AfterSession();
+}
+
+void Vm::OnKnown(const protocol::Known& known, const Uuid& boot_id) {
+  if (!incarnation_) return;
+  ++words_waiting_;
+  context_.ledger.WriteTogether<ledger::RecordedClaims>(
+      [incarnation = *incarnation_, boot_id, known](ledger::Ledger& l) {
+        return l.RecordClaims(incarnation, boot_id, known);
+      },
+      [weak = weak_from_this(),
+       incarnation = *incarnation_](const Result<ledger::RecordedClaims>& recorded) {
+        const auto self = weak.lock();
+        if (self == nullptr) return;
+        self->ClaimsRecorded(incarnation, recorded);
+        self->GuestsWordTaken();
+      });
+}
+
+void Vm::ClaimsRecorded(const Uuid& incarnation, const Result<ledger::RecordedClaims>& recorded) {
+  if (!recorded) {
+    log_.Warning("claims_not_recorded", {{"vm", identity_.name}, {"why", recorded.error().Text()}});
+    return;
+  }
+  for (const ledger::PageRow& page : recorded->pages) {
+    context_.observer.PageChanged(page);
+    if (incarnation != incarnation_) continue;
+    intake_->book().Note(page.range, page.evidence, page.id);
+    session_.Deliver(page.Entry());
+  }
+  if (recorded->refused > 0)
+    log_.Warning("too_many_claims",
+                 {{"vm", identity_.name}, {"refused", std::to_string(recorded->refused)}});
+  if (recorded->all)
+    log_.Warning("record_rebuilt", {{"vm", identity_.name},
+                                    {"pages", std::to_string(*recorded->all)},
+                                    {"source", "the guest's word"}});
+  if (incarnation == incarnation_) migration_->Recheck();
+  AfterSession();
 }
 
 void Vm::VerdictRecorded(const protocol::VerdictRecord& record,

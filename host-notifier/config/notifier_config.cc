@@ -27,6 +27,8 @@ constexpr std::pair<std::string_view, HealMode> kHealWords[] = {
     {"off", HealMode::kOff},
     {"at_reset", HealMode::kAtReset},
     {"when_retired", HealMode::kWhenRetired}};
+constexpr std::pair<std::string_view, HostTraceMode> kHostTraceWords[] = {
+    {"auto", HostTraceMode::kAuto}, {"on", HostTraceMode::kOn}, {"off", HostTraceMode::kOff}};
 // Below 64 KiB virtio-serial and libvirt streams take everything without blocking anybody; one
 // frame of the protocol must fit (protocol/spec.md).
 constexpr std::uint64_t kMinOutstandingBytes = 4096 + 28;
@@ -98,6 +100,13 @@ MetricsConfig ReadMetrics(MapReader map) {
   return metrics;
 }
 
+HostTraceConfig ReadHostTrace(MapReader map) {
+  HostTraceConfig trace;
+  trace.mode = map.Choice<HostTraceMode>("read", kHostTraceWords, HostTraceMode::kAuto).value;
+  trace.tracefs = map.Path("tracefs", "/sys/kernel/tracing").value;
+  return trace;
+}
+
 std::chrono::hours ReadDays(MapReader& map, std::string_view key, std::uint64_t fallback) {
   constexpr std::uint64_t kTenYears = 3650;
   const std::uint64_t days = map.Integer(key, fallback, {1, kTenYears}).value;
@@ -158,6 +167,7 @@ NotifierConfig Read(MapReader& top) {
   config.libvirt = ReadLibvirt(top.Map("libvirt"));
   config.session = ReadSession(top.Map("session"));
   config.metrics = ReadMetrics(top.Map("metrics"));
+  config.host_trace = ReadHostTrace(top.Map("host_trace"));
   config.retention = ReadRetention(top.Map("retention"));
   config.policy = ReadPolicy(top.Map("policy"), config.host_retire != HostRetire::kOff);
   top.ForEach("static_vms", [&](MapReader& map) {

@@ -70,6 +70,18 @@ struct SessionConfig {
   std::uint64_t outstanding_bytes = 0;
 };
 
+// Whether errors that the host's kernel meets by itself are taken from its trace.
+enum class HostTraceMode {
+  kAuto,  // where the system allows it
+  kOn,    // the notifier does not start without it
+  kOff,
+};
+
+struct HostTraceConfig {
+  HostTraceMode mode = HostTraceMode::kAuto;
+  std::string tracefs;  // where it is mounted
+};
+
 // What the ledger keeps of what is over.
 struct RetentionConfig {
   std::chrono::hours closed_pages{0};
@@ -92,6 +104,7 @@ struct NotifierConfig {
   std::vector<StaticVm> static_vms;
   SessionConfig session;
   MetricsConfig metrics;
+  HostTraceConfig host_trace;
   RetentionConfig retention;
   policy::PolicyConfig policy;
 

@@ -28,7 +28,10 @@ std::string RequestLine(const Command& command) {
     request["after_id"] = command.after_id;
     request["limit"] = command.limit;
   }
-  if (command.op == "report") {
+  if (command.op == "report" && !command.host_frame.empty()) {
+    request["host_frame"] = command.host_frame;
+    request["evidence"] = command.evidence;
+  } else if (command.op == "report") {
     request["gpa"] = command.gpa;
     request["length_bytes"] = command.length;
     request["evidence"] = command.evidence;

@@ -25,6 +25,7 @@ struct Command {
   std::string gpa;
   std::uint64_t length = 0;
   std::string evidence;
+  std::string host_frame;  // of a report, instead of vm and gpa; in hex
   std::string reason;
   std::string who;  // what the caller is called; the kernel's word stands beside it
   std::uint32_t wait_s = 0;

@@ -83,6 +83,18 @@ class CannedNotifier final : public observe::ControlHandler {
     if (request.vm != "g1") return done(Unknown());
     done(observe::ReportResult{observe::kSampleVm, {9, request.range, request.evidence}, true});
   }
+  void ReportFrame(const observe::ReportFrameRequest& request,
+                   std::function<void(Result<observe::FrameReport>)> done) override {
+    observe::FrameReport report{.frame = request.frame};
+    if (request.frame.number == 0x1) return done(Fail(ErrorCode::kInvalid, "no VM has it"));
+    report.retired = request.frame.number == 0x2;
+    if (report.retired) return done(report);
+    report.pages = {{observe::kSampleVm,
+                     {9, ByteRange::Granule(GuestPhysAddr{0x4000}), request.evidence},
+                     false}};
+    report.placeless = {{Uuid{}, "g2"}};
+    done(report);
+  }
   void JudgeMigration(const observe::MigrationRequest& request,
                       std::function<void(Result<observe::MigrationReport>)> done) override {
     if (request.vm != "g1") return done(Unknown());
@@ -233,6 +245,22 @@ TEST_F(Ctl, ReportSaysWhatBecameOfIt) {
   command_.vm = "full";
   EXPECT_EQ(Run("report"), kExitFailed);
   EXPECT_THAT(err_, HasSubstr("the disk is full"));
+}
+
+TEST_F(Ctl, ReportOfAFrameNamesEveryVmThatHasIt) {
+  command_.host_frame = "0x4711";
+  command_.evidence = "latent";
+  EXPECT_EQ(Run("report"), kExitOk) << err_;
+  EXPECT_THAT(out_, HasSubstr("g1: 4096 bytes at 0x4000 reported as latent: page 9 (known"));
+  EXPECT_THAT(out_, HasSubstr("g2: has frame 0x4711 at a place"));
+  command_.host_frame = "0x1";
+  EXPECT_EQ(Run("report"), kExitFailed);
+  EXPECT_THAT(err_, HasSubstr("no VM has it"));
+  command_.host_frame = "0x2";
+  EXPECT_EQ(Run("report"), kExitOk);
+  EXPECT_THAT(out_, HasSubstr("no news"));
+  command_.host_frame = "0x0";
+  EXPECT_EQ(Run("report"), kExitFailed) << "frame 0 is nobody's";
 }
 
 TEST_F(Ctl, DomainCheckFailsAsLongAsSomethingIsLacking) {

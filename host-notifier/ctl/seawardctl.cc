@@ -42,11 +42,20 @@ void Declare(CLI::App& app, Command& command) {
       ->add_option("vm", command.vm, kVmHelp)
       ->required();
   CLI::App* report = AddCommand(app, "report", "Tell the notifier of bad memory", command);
-  report->add_option("--vm", command.vm, kVmHelp)->required();
-  report->add_option("--gpa", command.gpa, "Guest physical address, 0x...")->required();
-  report->add_option("--length", command.length, "Bytes")
-      ->check(CLI::Range(std::uint64_t{1}, observe::kMaxReportBytes))
-      ->capture_default_str();
+  CLI::Option* vm = report->add_option("--vm", command.vm, kVmHelp);
+  CLI::Option* gpa = report->add_option("--gpa", command.gpa, "Guest physical address, 0x...");
+  CLI::Option* length = report->add_option("--length", command.length, "Bytes")
+                            ->check(CLI::Range(std::uint64_t{1}, observe::kMaxReportBytes))
+                            ->capture_default_str();
+  vm->needs(gpa);
+  gpa->needs(vm);
+  length->needs(gpa);
+  report
+      ->add_option("--host-pfn", command.host_frame,
+                   "Instead: number of a page frame of the host, 0x..., of whichever VM has it")
+      ->excludes(vm)
+      ->excludes(gpa)
+      ->excludes(length);
   report->add_option("--evidence", command.evidence, "How it is known to be bad")
       ->check(CLI::IsMember({"consumed", "latent", "predicted"}))
       ->capture_default_str();
@@ -115,7 +124,18 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? kExitOk : kExitUsage;
   }
-  if ((command.op == "report" || command.op == "clear") && !ParseAddress(command.gpa)) {
+  const bool by_frame = command.op == "report" && !command.host_frame.empty();
+  if (by_frame && !ParseAddress(command.host_frame)) {
+    std::fprintf(stderr, "--host-pfn: '%s' is not a frame's number (want 0x...)\n",
+                 command.host_frame.c_str());
+    return kExitUsage;
+  }
+  if (command.op == "report" && !by_frame && command.gpa.empty()) {
+    std::fprintf(stderr, "report: say --vm and --gpa, or --host-pfn\n");
+    return kExitUsage;
+  }
+  if ((command.op == "report" || command.op == "clear") && !by_frame &&
+      !ParseAddress(command.gpa)) {
     std::fprintf(stderr, "--gpa: '%s' is not an address (want 0x...)\n", command.gpa.c_str());
     return kExitUsage;
   }

@@ -126,9 +126,11 @@ std::string Warnings(const json& status) {
   std::string text;
   const json& rebuilt = At(At(status, "ledger"), "rebuilt");
   if (rebuilt.is_object())
-    text += fmt::format("LEDGER BEGUN ANEW {}: the one before is {} ({})\n",
-                        Time(rebuilt, "since_unix_us"), Cell(rebuilt, "set_aside"),
-                        Cell(rebuilt, "why"));
+    text += fmt::format(
+        "LEDGER BEGUN ANEW {}: the one before is {} ({}); guests brought back {} pages, {} VMs are "
+        "still to answer\n",
+        Time(rebuilt, "since_unix_us"), Cell(rebuilt, "set_aside"), Cell(rebuilt, "why"),
+        Cell(rebuilt, "pages_from_guests"), Cell(rebuilt, "vms_to_ask"));
   if (Cell(status, "pages_complete") == "no")
     text += "TOO MANY PAGES for one answer: --vm shows those of one VM\n";
   if (Cell(status, "draining") == "yes")
@@ -189,7 +191,26 @@ std::string EventsText(const json& events) {
   return alarms.size() == 1 ? text : text + '\n' + Table(alarms);
 }
 
+namespace {
+
+std::string FrameText(const json& report) {
+  const std::string frame = Cell(report, "host_frame");
+  if (Cell(report, "retired") == "yes")
+    return fmt::format("frame {}: retired in the host by the notifier itself: no news\n", frame);
+  std::string text;
+  for (const json& page : At(report, "pages")) text += ReportText(page);
+  for (const json& vm : At(report, "placeless"))
+    text += fmt::format(
+        "{}: has frame {} at a place that its VMM does not tell: reported as an "
+        "error somewhere\n",
+        Cell(vm, "vm"), frame);
+  return text;
+}
+
+}  // namespace
+
 std::string ReportText(const json& report) {
+  if (report.contains("host_frame")) return FrameText(report);
   return fmt::format("{}: {} bytes at {} reported as {}: page {} ({})\n", Cell(report, "vm"),
                      Cell(report, "length_bytes"), Cell(report, "gpa"), Cell(report, "evidence"),
                      Cell(report, "page"),

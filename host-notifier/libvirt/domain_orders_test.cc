@@ -26,6 +26,7 @@ class Recorder final : public DomainListener {
   void DomainGone(const Uuid&, DomainEnd) override { ++gone; }
   void DomainRebooted(const Uuid&) override {}
   void DomainResumed(const Uuid&) override {}
+  void DomainMetMemoryFailure(const Uuid&, const DomainMemoryFailure&) override {}
   void LibvirtReachable(bool, const std::string&) override {}
   std::vector<DomainDescription> seen;
   int gone = 0;

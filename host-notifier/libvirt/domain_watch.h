@@ -23,6 +23,14 @@ enum class DomainEnd {
 
 std::string_view ToString(DomainEnd end);
 
+// An error of memory that the hypervisor met, as libvirt tells of it: without a place. Words for
+// people; libvirt may grow others.
+struct DomainMemoryFailure {
+  std::string recipient;  // hypervisor, guest or unknown
+  std::string action;     // ignore, inject, fatal, reset or unknown
+  bool action_required = false;
+};
+
 class DomainListener {
  public:
   virtual ~DomainListener() = default;
@@ -35,6 +43,7 @@ class DomainListener {
   virtual void DomainRebooted(const Uuid& domain) = 0;
   // The guest goes on, in the same QEMU: where it stopped, or where a snapshot of it was taken.
   virtual void DomainResumed(const Uuid& domain) = 0;
+  virtual void DomainMetMemoryFailure(const Uuid& domain, const DomainMemoryFailure& failure) = 0;
   // `why` is for people; empty when connected.
   virtual void LibvirtReachable(bool reachable, const std::string& why) = 0;
 };

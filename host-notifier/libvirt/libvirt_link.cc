@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "host-notifier/libvirt/domain_policy.h"
+#include "host-notifier/libvirt/memory_failure.h"
 #include "host-notifier/libvirt/owned_domain.h"
 #include "host-notifier/libvirt/stream_pump.h"
 
@@ -157,6 +158,19 @@ Status LibvirtLink::Subscribe() {
         if (uri != nullptr && std::string_view(uri) == kPolicyNamespace)
           static_cast<LibvirtLink*>(opaque)->DescribeLater(domain);
       };
+  const virConnectDomainEventMemoryFailureCallback on_memory_failure =
+      [](virConnectPtr, virDomainPtr domain, int recipient, int action, unsigned flags,
+         void* opaque) {
+        static_cast<LibvirtLink*>(opaque)->listener_.Call(
+            [uuid = UuidOf(domain), failure = MemoryFailureOf(recipient, action, flags)](
+                DomainListener& l) { l.DomainMetMemoryFailure(uuid, failure); });
+      };
+  // A libvirtd before 6.9 knows no such event.
+  const int failures =
+      virConnectDomainEventRegisterAny(connection_, nullptr, VIR_DOMAIN_EVENT_ID_MEMORY_FAILURE,
+                                       VIR_DOMAIN_EVENT_CALLBACK(on_memory_failure), this, nullptr);
+  if (failures < 0) virResetLastError();
+  if (failures >= 0) subscriptions_.push_back(failures);
   const std::pair<int, virConnectDomainEventGenericCallback> wanted[] = {
       {VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle)},
       {VIR_DOMAIN_EVENT_ID_REBOOT, on_reboot},

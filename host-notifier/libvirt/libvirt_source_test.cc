@@ -36,6 +36,7 @@ class Recorder final : public DomainListener {
   }
   void DomainRebooted(const Uuid&) override {}
   void DomainResumed(const Uuid&) override { ++resumed; }
+  void DomainMetMemoryFailure(const Uuid&, const DomainMemoryFailure&) override {}
   void LibvirtReachable(bool is, const std::string&) override { (is ? reached : failed)++; }
   std::vector<std::string> seen;
   std::vector<std::string> gone;

@@ -178,8 +178,30 @@ void AddNotifier(Page& page, const MetricsSnapshot& snapshot) {
                static_cast<double>(status.libvirt_losses));
   page.Gauge("ledger_writable", "1: the last write of the ledger succeeded.",
              status.ledger_error.empty());
+  const auto& rebuild = status.rebuild;
+  page.Counter("ledger_rebuilt_pages_total",
+               "Bad pages that guests brought back after the ledger was corrupt.",
+               static_cast<double>(rebuild ? rebuild->pages : 0));
+  page.Gauge("ledger_rebuild_vms_to_ask",
+             "VMs that run since before the ledger was corrupt, and have not said what they know.",
+             static_cast<double>(rebuild ? rebuild->vms_to_ask : 0));
   page.Gauge("ledger_waiting_writes", "Writes that wait for the disk.",
              static_cast<double>(snapshot.waiting_writes));
+}
+
+void AddHostErrors(Page& page, const observe::StatusSnapshot& status) {
+  page.Gauge("host_trace_open", "1: errors that the host's kernel meets by itself are heard.",
+             status.host_trace_open);
+  MetricFamily& family =
+      page.Family(MetricType::Counter, "host_errors_total",
+                  "Bad frames of the host that were named, by what became of them.");
+  const observe::FrameCounts& frames = status.frames;
+  for (const auto& [result, count] :
+       {std::pair("located", frames.located), std::pair("placeless", frames.placeless),
+        std::pair("of_no_vm", frames.of_no_vm), std::pair("echo", frames.echoes),
+        std::pair("repeat", frames.repeats), std::pair("dropped", frames.dropped),
+        std::pair("lost", frames.lost)})
+    Page::Add(family, {{"result", result}}, static_cast<double>(count));
 }
 
 void AddActions(Page& page, const MetricsSnapshot& snapshot) {
@@ -204,6 +226,7 @@ std::string MetricsText(const MetricsSnapshot& snapshot, const Measurements& mea
   AddHeals(page, snapshot.status.vms);
   AddVms(page, snapshot.status.vms);
   AddActions(page, snapshot);
+  AddHostErrors(page, snapshot.status);
   return page.Text();
 }
 

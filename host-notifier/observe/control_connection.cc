@@ -86,6 +86,10 @@ void ControlConnection::Answer(const ReportRequest& request) {
   handler_.Report(request, FinishWith(ReportLine));
 }
 
+void ControlConnection::Answer(const ReportFrameRequest& request) {
+  handler_.ReportFrame(request, FinishWith(FrameLine));
+}
+
 void ControlConnection::Answer(const DomainRequest& request) {
   handler_.ExamineDomain(request, FinishWith(DomainLine));
 }

@@ -43,6 +43,7 @@ class ControlConnection final : public std::enable_shared_from_this<ControlConne
   void Answer(const EventsRequest& request);
   void Answer(const WatchRequest& request);
   void Answer(const ReportRequest& request);
+  void Answer(const ReportFrameRequest& request);
   void Answer(const DomainRequest& request);
   void Answer(const MigrationRequest& request);
   void Answer(const ExplainRequest& request);

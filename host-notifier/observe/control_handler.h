@@ -30,6 +30,9 @@ class ControlHandler {
                        std::function<void(Result<PolicyReport>)> done) = 0;
   virtual void Report(const ReportRequest& request,
                       std::function<void(Result<ReportResult>)> done) = 0;
+  // kInvalid: no VM that runs has the frame; kTimeout: nobody could tell in time.
+  virtual void ReportFrame(const ReportFrameRequest& request,
+                           std::function<void(Result<FrameReport>)> done) = 0;
   // kNotFound when neither libvirt nor the configuration knows the VM; kClosed, kTimeout: libvirtd
   // is needed for the answer and has none.
   virtual void ExamineDomain(const DomainRequest& request,

@@ -107,16 +107,34 @@ Result<ByteRange> RangeOf(const Json& json) {
   return range->AlignedTo(kPoisonGranule);
 }
 
+Result<protocol::Evidence> EvidenceOf(const Json& json) {
+  auto word = json.contains("evidence") ? Text(json, "evidence") : Result<std::string>("latent");
+  if (!word) return Forward(word);
+  return protocol::ParseEvidence(*word);
+}
+
+Result<ControlRequest> ReportFrame(const Json& json) {
+  if (auto known = OnlyKeys(json, {"op", "host_frame", "evidence"}); !known) return Forward(known);
+  auto text = Text(json, "host_frame");
+  if (!text) return Forward(text);
+  auto number = ParseAddress(*text);
+  if (!number) return Forward(number);
+  if (*number == 0 || *number > kTopHostFrame)
+    return Bad(fmt::format("'host_frame' must be 0x1 to {:#x}", kTopHostFrame));
+  auto evidence = EvidenceOf(json);
+  if (!evidence) return Forward(evidence);
+  return ControlRequest(ReportFrameRequest{PageFrame{*number}, *evidence});
+}
+
 Result<ControlRequest> Report(const Json& json) {
+  if (json.contains("host_frame")) return ReportFrame(json);
   if (auto known = OnlyKeys(json, {"op", "vm", "gpa", "length_bytes", "evidence"}); !known)
     return Forward(known);
   auto vm = RequiredVm(json);
   if (!vm) return Forward(vm);
   const auto range = RangeOf(json);
   if (!range) return tl::unexpected<Error>(range.error());
-  auto word = json.contains("evidence") ? Text(json, "evidence") : Result<std::string>("latent");
-  if (!word) return Forward(word);
-  auto evidence = protocol::ParseEvidence(*word);
+  auto evidence = EvidenceOf(json);
   if (!evidence) return Forward(evidence);
   return ControlRequest(ReportRequest{std::move(*vm), *range, *evidence});
 }

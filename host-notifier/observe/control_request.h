@@ -26,6 +26,9 @@ inline constexpr std::uint64_t kMaxReportBytes = std::uint64_t{1} << 30;
 // Arm: guest physical addresses have at most 52 bits.
 inline constexpr std::uint64_t kTopGuestAddress = (std::uint64_t{1} << 52) - 1;
 
+// Arm: physical addresses have at most 52 bits, a frame at least 4 KiB.
+inline constexpr std::uint64_t kTopHostFrame = (std::uint64_t{1} << 40) - 1;
+
 // `vm` is a name or a UUID everywhere; nullopt: all.
 struct StatusRequest {
   std::optional<std::string> vm;
@@ -54,6 +57,12 @@ struct ReportRequest {
   protocol::Evidence evidence = protocol::Evidence::kLatent;
 };
 
+// The same by a frame of the host's memory, of whichever VM has it.
+struct ReportFrameRequest {
+  PageFrame frame;
+  protocol::Evidence evidence = protocol::Evidence::kLatent;
+};
+
 // An operator says that pages inside `range` are good memory.
 struct ClearRequest {
   std::string vm;
@@ -77,11 +86,12 @@ struct ImportRequest {
   std::string who;
 };
 
-using ControlRequest = std::variant<StatusRequest, EventsRequest, WatchRequest, DomainRequest,
-                                    MigrationRequest, ExplainRequest, ReportRequest, ClearRequest,
-                                    ReplayRequest, DrainRequest, AuditRequest, ExportRequest,
-                                    ImportRequest>;
+using ControlRequest =
+    std::variant<StatusRequest, EventsRequest, WatchRequest, DomainRequest, MigrationRequest,
+                 ExplainRequest, ReportRequest, ReportFrameRequest, ClearRequest, ReplayRequest,
+                 DrainRequest, AuditRequest, ExportRequest, ImportRequest>;
 
+// {"op":"report","host_frame":"0x4711","evidence":"latent"}
 // {"op":"report","vm":"g1","gpa":"0x4711000","length_bytes":4096,"evidence":"latent"}
 // kInvalid, with a text for the person, for anything else than CONTRACT.md describes.
 Result<ControlRequest> ParseControlRequest(std::string_view line);

@@ -212,7 +212,31 @@ Json RebuildJson(const std::optional<ledger::RebuildRow>& rebuild) {
   if (!rebuild) return Json();
   return {{"since_unix_us", UnixMicroseconds(rebuild->since)},
           {"set_aside", rebuild->set_aside},
-          {"why", rebuild->why}};
+          {"why", rebuild->why},
+          {"pages_from_guests", rebuild->pages},
+          {"vms_to_ask", rebuild->vms_to_ask}};
+}
+
+Json ReportJson(const ReportResult& report) {
+  Json json = About(report.vm);
+  json["page"] = report.entry.id;
+  json["gpa"] = FormatAddress(report.entry.range.start().value);
+  json["length_bytes"] = report.entry.range.length();
+  json["evidence"] = protocol::ToString(report.entry.evidence);
+  json["is_new"] = report.is_new;
+  return json;
+}
+
+Json HostErrorsJson(const StatusSnapshot& status) {
+  return {{"trace_open", status.host_trace_open},
+          {"trace_error", TextOrNull(status.host_trace_error)},
+          {"located", status.frames.located},
+          {"placeless", status.frames.placeless},
+          {"of_no_vm", status.frames.of_no_vm},
+          {"echoes", status.frames.echoes},
+          {"repeats", status.frames.repeats},
+          {"dropped", status.frames.dropped},
+          {"lost", status.frames.lost}};
 }
 
 Json ActionJson(const policy::Action& action) {
@@ -275,6 +299,7 @@ StatusText::StatusText(StatusSnapshot status) : status_(std::move(status)) {
   json["ledger"] = {{"writable", status_.ledger_error.empty()},
                     {"error", TextOrNull(status_.ledger_error)},
                     {"rebuilt", RebuildJson(status_.rebuild)}};
+  json["host_errors"] = HostErrorsJson(status_);
   json["draining"] = status_.draining;
   json["pages_complete"] = status_.pages_complete;
   json["attach"] = {{"accepted", status_.attaches},
@@ -322,12 +347,17 @@ std::string EventsLine(const EventsSnapshot& events) {
 }
 
 std::string ReportLine(const ReportResult& report) {
-  Json json = About(report.vm);
-  json["page"] = report.entry.id;
-  json["gpa"] = FormatAddress(report.entry.range.start().value);
-  json["length_bytes"] = report.entry.range.length();
-  json["evidence"] = protocol::ToString(report.entry.evidence);
-  json["is_new"] = report.is_new;
+  return Line(ReportJson(report));
+}
+
+std::string FrameLine(const FrameReport& report) {
+  Json json;
+  json["host_frame"] = FormatAddress(report.frame.number);
+  json["retired"] = report.retired;
+  json["pages"] = Json::array();
+  for (const ReportResult& page : report.pages) json["pages"].push_back(ReportJson(page));
+  json["placeless"] = Json::array();
+  for (const ledger::VmIdentity& vm : report.placeless) json["placeless"].push_back(About(vm));
   return Line(json);
 }
 

@@ -32,6 +32,7 @@ class StatusText {
 
 std::string EventsLine(const EventsSnapshot& events);
 std::string ReportLine(const ReportResult& report);
+std::string FrameLine(const FrameReport& report);
 std::string DomainLine(const DomainReport& report);
 std::string MigrationLine(const MigrationReport& report);
 std::string ClearLine(const ClearResult& cleared);

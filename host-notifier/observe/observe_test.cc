@@ -67,6 +67,12 @@ TEST(ControlRequest, RefusesWhatItDoesNotUnderstand) {
   EXPECT_THAT(Refusal(R"({"op":"events","limit":0})"), HasSubstr("'limit' must be 1 to"));
   EXPECT_THAT(Refusal(R"({"op":"events","limit":-1})"), HasSubstr("whole number"));
   EXPECT_THAT(Refusal(R"({"op":"report","gpa":"0x1"})"), HasSubstr("'vm' is missing"));
+  EXPECT_THAT(Refusal(R"({"op":"report","host_frame":"4711"})"), HasSubstr("not an address"));
+  EXPECT_THAT(Refusal(R"({"op":"report","host_frame":"0x0"})"), HasSubstr("must be 0x1 to"));
+  EXPECT_THAT(Refusal(R"({"op":"report","host_frame":"0x10000000000"})"),
+              HasSubstr("must be 0x1 to"));
+  EXPECT_THAT(Refusal(R"({"op":"report","host_frame":"0x1","vm":"g"})"),
+              HasSubstr("unknown key 'vm'"));
   EXPECT_THAT(Refusal(R"({"op":"report","vm":"g","gpa":"4711"})"), HasSubstr("not an address"));
   EXPECT_THAT(Refusal(R"({"op":"report","vm":"g","gpa":"0x1","length_bytes":0})"),
               HasSubstr("'length_bytes' must be"));

@@ -77,6 +77,18 @@ struct VmSnapshot {
   std::vector<ledger::PageRow> pages;
 };
 
+// Bad frames of the host that were named by operators, tools and the host's kernel, and errors that
+// libvirt told of, since the start.
+struct FrameCounts {
+  std::uint64_t located = 0;
+  std::uint64_t placeless = 0;  // in a VM, nobody knows where
+  std::uint64_t of_no_vm = 0;
+  std::uint64_t echoes = 0;   // of frames that this notifier retired
+  std::uint64_t repeats = 0;  // of the same frame within a few seconds
+  std::uint64_t dropped = 0;  // could not be looked for, or recorded
+  std::uint64_t lost = 0;     // the kernel's buffer was full
+};
+
 struct StatusSnapshot {
   std::string host_retire;
   std::string heal;
@@ -91,8 +103,11 @@ struct StatusSnapshot {
   std::uint64_t attaches_early = 0;
   std::uint64_t libvirt_losses = 0;
   std::uint64_t ignored_domains = 0;  // running without our channel
-  bool with_pages = true;             // false: nobody asked for them
-  bool pages_complete = true;         // false: there are more than one answer holds
+  bool host_trace_open = false;       // the host's kernel is listened to
+  std::string host_trace_error;       // why not; empty: it is, or is not to be
+  FrameCounts frames;
+  bool with_pages = true;      // false: nobody asked for them
+  bool pages_complete = true;  // false: there are more than one answer holds
   std::vector<VmSnapshot> vms;
 };
 
@@ -114,6 +129,15 @@ struct ReportResult {
   ledger::VmIdentity vm;
   protocol::PoisonEntry entry;
   bool is_new = false;
+};
+
+// What became of a report of a frame of the host.
+struct FrameReport {
+  PageFrame frame;
+  bool retired = false;  // by this notifier: no news
+  std::vector<ReportResult> pages;
+  // VMs that have it at a place that nobody can name: recorded as an error somewhere.
+  std::vector<ledger::VmIdentity> placeless;
 };
 
 }  // namespace seaward::observe

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What is shipped in configs/libvirt: the emulator wrapper at work, and the syntax of the LSM snippets.
+"""What is shipped in configs/libvirt: the emulator wrapper at work, and the syntax of the LSM snippets;
+rasdaemon's trigger in configs/rasdaemon.
 
 usage: check_configs.py SOURCE_DIR BINARY_DIR [unittest arguments]
 """
@@ -58,6 +59,42 @@ class Wrapper(Folder):
     def test_hands_on_how_qemu_ended(self):
         self.qemu.write_text("#!/bin/sh\nexit 7\n")
         self.assertEqual(self.start().returncode, 7)
+
+
+class RasdaemonTrigger(Folder):
+    """With the variables that rasdaemon 0.8 sets, and with those of no rasdaemon."""
+    def setUp(self):
+        super().setUp()
+        self.ctl = self.folder / "seawardctl"
+        self.ctl_ends_with(0)
+
+    def ctl_ends_with(self, status):
+        self.ctl.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@"\nexit {status}\n')
+        self.ctl.chmod(0o755)
+
+    def trigger(self, **variables):
+        return subprocess.run(
+            [str(SOURCE.parent / "rasdaemon/seaward-mem-fail")], capture_output=True, text=True,
+            timeout=60, check=False,
+            env={"PATH": "/usr/bin:/bin", "SEAWARDCTL": str(self.ctl), **variables})
+
+    def test_reports_the_frame(self):
+        done = self.trigger(TIMESTAMP="2026-01-01 00:00:00 +0000", PFN="0x8c3f2",
+                            PAGE_TYPE="dirty LRU page", ACTION_RESULT="Recovered")
+        self.assertEqual((done.returncode, done.stdout),
+                         (0, "report\n--host-pfn\n0x8c3f2\n--evidence\nlatent\n"))
+
+    def test_a_frame_of_no_vm_is_no_failure_and_a_missing_notifier_is(self):
+        for status, ends_with in ((1, 0), (3, 3), (127, 127)):
+            self.ctl_ends_with(status)
+            self.assertEqual(self.trigger(PFN="0x8c3f2").returncode, ends_with)
+
+    def test_anything_else_than_a_frame_is_refused_and_not_passed_on(self):
+        for wrong in ({}, {"PFN": ""}, {"PFN": "0x"}, {"PFN": "4711"}, {"PFN": "0x1;reboot"},
+                      {"PFN": "0x1 --vm x"}, {"PFN": "-1"}):
+            done = self.trigger(**wrong)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), wrong)
+            self.assertIn("want 0x", done.stderr)
 
 
 class Snippets(Folder):

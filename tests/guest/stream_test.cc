@@ -47,6 +47,7 @@ class StreamEnd final : public DomainListener, public ChannelListener {
   void DomainGone(const Uuid&, DomainEnd) override {}
   void DomainRebooted(const Uuid&) override {}
   void DomainResumed(const Uuid&) override {}
+  void DomainMetMemoryFailure(const Uuid&, const DomainMemoryFailure&) override {}
   void LibvirtReachable(bool is, const std::string& why) override { reachable = is ? "yes" : why; }
   void ChannelOpened() override { opened = true; }
   void ChannelBytes(std::span<const std::byte> bytes) override {
