@@ -85,7 +85,8 @@ class CannedNotifier final : public observe::ControlHandler {
   }
   void ReportFrame(const observe::ReportFrameRequest& request,
                    std::function<void(Result<observe::FrameReport>)> done) override {
-    observe::FrameReport report{.frame = request.frame};
+    observe::FrameReport report;
+    report.frame = request.frame;
     if (request.frame.number == 0x1) return done(Fail(ErrorCode::kInvalid, "no VM has it"));
     report.retired = request.frame.number == 0x2;
     if (report.retired) return done(report);
