@@ -7,12 +7,16 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/file_io.h"
 #include "guest-agent/journal/journal_file.h"
 #include "guest-agent/port/port_finder.h"
+#include "guest-agent/preboot/boot_installer.h"
+#include "guest-agent/preboot/efi_variables.h"
 
 namespace seaward::agent {
 namespace {
 
+using protocol::Evidence;
 using protocol::Outcome;
 using protocol::Stage;
 
@@ -21,6 +25,8 @@ constexpr std::chrono::seconds kSaveDelay{1};
 // A replay after a reboot may bring thousands of verdicts; people read the first ones.
 constexpr std::size_t kLinesPerWindow = 100;
 constexpr std::chrono::seconds kLogWindow{10};
+// Pages between two looks at the clock.
+constexpr std::size_t kListedSlice = 8;
 
 // Stands in where the kernel has no hard_offline_page or does not let us: every page then fails
 // with the reason.
@@ -126,6 +132,7 @@ Result<std::unique_ptr<Agent>> Agent::Create(const AgentConfig& config, Stage st
   const auto* earlier = dynamic_cast<const BootLog*>(parts.record.get());
   std::unique_ptr<Agent> agent(new Agent(config, environment, std::move(parts)));
   if (earlier != nullptr) agent->Restore(*earlier);
+  agent->ReadDriversReport();
   if (stage == Stage::kRun) {
     agent->OpenJournal();
     agent->WatchForChanges();
@@ -183,10 +190,46 @@ void Agent::ChangesNoticed() {
   if (const auto change = changes_->Drain()) MemoryMayHaveChanged(*change);
 }
 
+void Agent::ReadDriversReport() {
+  const auto report = ReadBootReport(EfiVariables(roots_.sys));
+  if (!report) {
+    if (report.error().code == ErrorCode::kCorrupt)
+      log_.Warning("before_kernel", {{"why", report.error().Text()}});
+    return;
+  }
+  const bool applied = report->result == nextboot::BootResult::kApplied;
+  const auto say = [&](auto method) {
+    (log_.*method)("before_kernel", {{"result", std::string(ToString(report->result))},
+                                     {"listed", fmt::format("{}", report->listed_pages)},
+                                     {"protected", fmt::format("{}", report->protected_pages)},
+                                     {"boots", fmt::format("{}", report->boots)}});
+  };
+  applied ? say(&Logger::Info) : say(&Logger::Warning);
+  left_by_driver_ = LeftToTheKernel(*report);
+}
+
+void Agent::RetireWhatTheDriverLeft(MonoTime deadline) {
+  for (const ByteRange& range : left_by_driver_)
+    (void)desk_.Submit({.id = 1, .range = range, .evidence = Evidence::kLatent, .replay = true});
+  while (desk_.HasQueued() && clock_.Now() < deadline) OnProgress(desk_.Work(kListedSlice));
+  LogVerdicts();
+}
+
+void Agent::MarkRunning() {
+  if (auto marked = ReplaceFile(config_.run_dir + std::string(kRunMark), {}); !marked)
+    log_.Warning("run_mark_missing", {{"why", marked.error().Text()}});
+}
+
 void Agent::OpenJournal() {
-  writer_ = std::make_unique<JournalWriter>(config_.journal, [this](const Status& saved) {
-    if (!saved) log_.Warning("journal_not_saved", {{"why", saved.error().Text()}});
-  });
+  list_keeper_ = std::make_unique<ListKeeper>(
+      ListKeeper::Places{config_.next_boot.list, roots_.proc, roots_.sys},
+      PlanLimits{config_.next_boot.max_ranges, config_.next_boot.kernel_room_mib << 20}, log_);
+  writer_ = std::make_unique<JournalWriter>(
+      config_.journal, [this](const Status& saved, const JournalContent& content) {
+        if (!saved) log_.Warning("journal_not_saved", {{"why", saved.error().Text()}});
+        if (auto kept = list_keeper_->Keep(content); !kept)
+          log_.Warning("next_boot_list_not_kept", {{"why", kept.error().Text()}});
+      });
   auto loaded = LoadJournal(config_.journal);
   if (!loaded) {
     log_.Warning("journal_unreadable", {{"why", loaded.error().Text()}});
@@ -278,7 +321,8 @@ void Agent::SaveJournalSoon() {
 
 void Agent::SaveJournalNow() {
   save_due_.reset();
-  if (!writer_ || !journal_.changed()) return;
+  if (!writer_ || (!journal_.changed() && !list_due_)) return;
+  list_due_ = false;
   writer_->Save(journal_.Content());
   journal_.MarkSaved();
 }
@@ -334,6 +378,11 @@ void Agent::OnSynced() {
   log_.Info("synced", {{"retired_bytes", fmt::format("{}", desk_.retired_bytes())},
                        {"rejected_frames", fmt::format("{}", session_.rejected_frames())},
                        {"dropped_bytes", fmt::format("{}", session_.dropped_bytes())}});
+  // From now on the journal is all there is: a list that another agent wrote, or none, gives way
+  // even when nothing changes.
+  if (!writer_ || std::exchange(host_confirmed_, true)) return;
+  list_due_ = true;
+  if (!save_due_) save_due_ = clock_.Now() + kSaveDelay;
 }
 
 void Agent::OnForgotten(const ByteRange& range) {

@@ -21,6 +21,7 @@
 #include "guest-agent/journal/journal_writer.h"
 #include "guest-agent/journal/page_journal.h"
 #include "guest-agent/losses/loss_finder.h"
+#include "guest-agent/preboot/list_keeper.h"
 #include "guest-agent/session/agent_session.h"
 
 namespace seaward::agent {
@@ -64,6 +65,11 @@ class Agent final : private SessionEdge {
   EarlyView View();
   // Before the process ends; the writer finishes with the agent.
   void SaveJournalNow();
+  // The daemon's word that this boot came as far as an agent that runs (preboot/boot_installer.h).
+  void MarkRunning();
+  // For an early stage whose host is silent: retires the pages that the boot driver knew of and
+  // could not keep from this kernel, until `deadline`.
+  void RetireWhatTheDriverLeft(MonoTime deadline);
 
  private:
   struct Parts {
@@ -79,6 +85,7 @@ class Agent final : private SessionEdge {
   static Parts Prepare(const AgentConfig& config, protocol::Stage stage,
                        const Environment& environment);
   void Restore(const BootLog& log);
+  void ReadDriversReport();
   void OpenJournal();
   void WatchForChanges();
   void SaveJournalSoon();
@@ -116,7 +123,11 @@ class Agent final : private SessionEdge {
   bool unread_ = false;
   bool lost_own_memory_ = false;
   std::optional<MonoTime> save_due_;
-  std::unique_ptr<JournalWriter> writer_;  // the daemon's alone: the early stage has no disk
+  bool list_due_ = false;        // though the journal did not change
+  bool host_confirmed_ = false;  // in this process: the journal is all that the host wants
+  std::vector<ByteRange> left_by_driver_;
+  std::unique_ptr<ListKeeper> list_keeper_;  // the writer's thread alone calls it
+  std::unique_ptr<JournalWriter> writer_;    // the daemon's alone: the early stage has no disk
   // Verdicts to be logged once there is nothing more urgent: a console can be slow. Rate-limited.
   std::vector<protocol::VerdictRecord> unlogged_;
   MonoTime log_window_{};

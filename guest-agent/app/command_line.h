@@ -5,15 +5,26 @@
 #include <string>
 
 #include "base/result.h"
+#include "guest-agent/preboot/boot_installer.h"
 
 namespace seaward::agent {
 
-enum class Command { kRun, kEarly, kCheckConfig, kVersion, kHelp };
+enum class Command {
+  kRun,
+  kEarly,
+  kInstallBoot,
+  kUninstallBoot,
+  kSyncBoot,
+  kCheckConfig,
+  kVersion,
+  kHelp
+};
 
 struct CommandLine {
   Command command = Command::kHelp;
-  std::string config_path;       // the default path when none was given
-  bool config_required = false;  // given by hand: it must exist
+  std::string config_path;                // the default path when none was given
+  bool config_required = false;           // given by hand: it must exist
+  BootMethod method = BootMethod::kNone;  // of kInstallBoot
 };
 
 // kInvalid with a text for the user.

@@ -30,5 +30,19 @@ TEST(CommandLine, RefusesWhatItDoesNotKnow) {
     EXPECT_FALSE(Parse(words));
 }
 
+TEST(CommandLine, InstallingNeedsAMethodAndNothingElseTakesOne) {
+  const auto line = Parse({"install-boot", "--method", "grub"});
+  ASSERT_TRUE(line);
+  EXPECT_EQ(line->command, Command::kInstallBoot);
+  EXPECT_EQ(line->method, BootMethod::kGrub);
+  EXPECT_EQ(Parse({"--method", "none", "install-boot"})->method, BootMethod::kNone);
+  EXPECT_EQ(Parse({"sync-boot"})->command, Command::kSyncBoot);
+  EXPECT_EQ(Parse({"uninstall-boot"})->command, Command::kUninstallBoot);
+  EXPECT_FALSE(Parse({"install-boot"}));
+  EXPECT_FALSE(Parse({"install-boot", "--method"}));
+  EXPECT_FALSE(Parse({"install-boot", "--method", "lilo"}));
+  EXPECT_FALSE(Parse({"run", "--method", "grub"}));
+}
+
 }  // namespace
 }  // namespace seaward::agent

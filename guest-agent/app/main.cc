@@ -8,6 +8,7 @@
 #include "base/journal_sink.h"
 #include "guest-agent/app/agent.h"
 #include "guest-agent/app/agent_loop.h"
+#include "guest-agent/app/boot_commands.h"
 #include "guest-agent/app/command_line.h"
 #include "guest-agent/app/memory_lock.h"
 #include "guest-agent/app/rehearsal.h"
@@ -63,11 +64,22 @@ int Serve(const AgentConfig& config, protocol::Stage stage) {
     const auto end = loop->RunEarly(early);
     if (!end) return Failed(log, end.error());
     log.Info("early_stage_ended", {{"why", std::string(ToString(*end))}});
+    // The host's word is newer; without it the driver's list is what is known.
+    if (*end == EarlyEnd::kHostSilent || *end == EarlyEnd::kNoPort)
+      (*agent)->RetireWhatTheDriverLeft(clock.Now() + config.early.limit);
     return kOk;
   }
+  (*agent)->MarkRunning();
   const auto ended = loop->Run();
   (*agent)->SaveJournalNow();
   return ended ? kOk : Failed(log, ended.error());
+}
+
+int ServeBoot(const AgentConfig& config, const CommandLine& line) {
+  StderrSink sink;
+  const Logger log(sink, config.log_level);
+  const auto done = CarryOutBootCommand(line, config, log);
+  return done ? kOk : Failed(log, done.error());
 }
 
 int Main(std::span<const char* const> arguments) {
@@ -87,7 +99,9 @@ int Main(std::span<const char* const> arguments) {
     return kOk;
   }
   if (!config) return kUsage;
-  return line->command == Command::kCheckConfig ? kOk : Serve(*config, protocol::Stage::kRun);
+  if (line->command == Command::kCheckConfig) return kOk;
+  if (line->command == Command::kRun) return Serve(*config, protocol::Stage::kRun);
+  return ServeBoot(*config, *line);
 }
 
 }  // namespace

@@ -57,6 +57,18 @@ EarlyConfig ReadEarly(MapReader map) {
   return early;
 }
 
+NextBootConfig ReadNextBoot(MapReader map) {
+  NextBootConfig next_boot;
+  next_boot.list = map.Path("list", "/var/lib/seaward/next-boot").value;
+  const auto esp = map.Text("esp", "auto");
+  next_boot.esp = esp.value;
+  if (next_boot.esp != "auto" && !next_boot.esp.starts_with('/'))
+    map.Refuse(esp.at, "'next_boot.esp' is 'auto' or an absolute path");
+  next_boot.max_ranges = map.Integer("max_ranges", 256, {0, 256}).value;
+  next_boot.kernel_room_mib = map.Integer("kernel_room_mib", 64, {16, 1 << 20}).value;
+  return next_boot;
+}
+
 AgentConfig Read(MapReader& top) {
   AgentConfig config;
   config.channel_name = top.Text("channel_name", "org.seaward.agent.0").value;
@@ -71,6 +83,7 @@ AgentConfig Read(MapReader& top) {
   config.rate = ReadRate(top.Map("rate"));
   config.retry = ReadRetry(top.Map("retry"));
   config.early = ReadEarly(top.Map("early"));
+  config.next_boot = ReadNextBoot(top.Map("next_boot"));
   return config;
 }
 

@@ -44,6 +44,14 @@ struct EarlyConfig {
   std::chrono::milliseconds limit{5000};  // for everything, once the host has spoken
 };
 
+// The list of pages that the next kernel shall not be given at all.
+struct NextBootConfig {
+  std::string list = "/var/lib/seaward/next-boot";
+  std::string esp = "auto";  // a mount point, or "auto"
+  std::uint64_t max_ranges = 256;
+  std::uint64_t kernel_room_mib = 64;  // of memory in one piece, for the next kernel's image
+};
+
 struct AgentConfig {
   std::string channel_name = "org.seaward.agent.0";
   std::string journal = "/var/lib/seaward/journal";
@@ -56,6 +64,7 @@ struct AgentConfig {
   RateConfig rate;
   RetryConfig retry;
   EarlyConfig early;
+  NextBootConfig next_boot;
 };
 
 // The file at `path`, or everything that is wrong with it.

@@ -37,6 +37,10 @@ TEST(AgentConfig, AnEmptyFileMeansTheDefaults) {
   EXPECT_EQ(parsed->retry.max, defaults.retry.max);
   EXPECT_EQ(parsed->early.wait, defaults.early.wait);
   EXPECT_EQ(parsed->early.limit, defaults.early.limit);
+  EXPECT_EQ(parsed->next_boot.list, defaults.next_boot.list);
+  EXPECT_EQ(parsed->next_boot.esp, defaults.next_boot.esp);
+  EXPECT_EQ(parsed->next_boot.max_ranges, defaults.next_boot.max_ranges);
+  EXPECT_EQ(parsed->next_boot.kernel_room_mib, defaults.next_boot.kernel_room_mib);
 }
 
 TEST(AgentConfig, WordsChooseTheModeAndTheFateOfHugePages) {
@@ -53,11 +57,14 @@ TEST(AgentConfig, AllErrorsComeAtOnceWithLineAndColumn) {
                "log_level: loud\n"
                "budget:\n"
                "  max_percent: 101\n"
-               "retry: {initial_ms: 1000, max_ms: 20}\n"),
+               "retry: {initial_ms: 1000, max_ms: 20}\n"
+               "next_boot: {esp: boot/efi, max_ranges: 257}\n"),
       ElementsAre(HasSubstr("agent.yaml:1:1: error: unknown key 'jurnal'; did you mean "
                             "'journal'?"),
                   HasSubstr("agent.yaml:2:12: error: "), HasSubstr("agent.yaml:4:16: error: "),
-                  HasSubstr("agent.yaml:5:35: error: ")));
+                  HasSubstr("agent.yaml:5:35: error: "),
+                  HasSubstr("agent.yaml:6:18: error: 'next_boot.esp' is 'auto' or an absolute"),
+                  HasSubstr("agent.yaml:6:40: error: ")));
 }
 
 TEST(AgentConfig, TheShippedFileIsAcceptedAndShowsTheDefaults) {
@@ -69,6 +76,7 @@ TEST(AgentConfig, TheShippedFileIsAcceptedAndShowsTheDefaults) {
   EXPECT_EQ(shipped->budget.max_mib, defaults.budget.max_mib);
   EXPECT_EQ(shipped->retry.max, defaults.retry.max);
   EXPECT_EQ(shipped->early.limit, defaults.early.limit);
+  EXPECT_EQ(shipped->next_boot.kernel_room_mib, defaults.next_boot.kernel_room_mib);
 }
 
 }  // namespace

@@ -217,7 +217,9 @@ TEST_F(JournalTest, OverlappingVerdictsReplaceOnlyWhatTheyCover) {
 TEST_F(JournalTest, TheWriterSavesTheNewestContentBeforeItEnds) {
   int saved = 0;
   {
-    JournalWriter writer(path_, [&saved](const Status& status) { saved += status ? 1 : 1000; });
+    JournalWriter writer(path_, [&saved](const Status& status, const JournalContent&) {
+      saved += status ? 1 : 1000;
+    });
     for (std::uint64_t n = 0; n < 50; ++n) {
       PageJournal journal(Id(1), Id(9));
       ASSERT_TRUE(journal.Add(Verdict(Pages(n))));
@@ -234,7 +236,8 @@ TEST_F(JournalTest, TheWriterSavesTheNewestContentBeforeItEnds) {
 TEST_F(JournalTest, TheWriterReportsADiskThatRefuses) {
   bool refused = false;
   {
-    JournalWriter writer("/proc/nowhere/journal", [&refused](const Status& s) { refused = !s; });
+    JournalWriter writer("/proc/nowhere/journal",
+                         [&refused](const Status& s, const JournalContent&) { refused = !s; });
     writer.Save(PageJournal(Id(1), Id(9)).Content());
   }
   EXPECT_TRUE(refused);

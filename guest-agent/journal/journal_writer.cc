@@ -39,7 +39,7 @@ void JournalWriter::Run() {
     if (!waiting_) return;
     const JournalContent content = *std::exchange(waiting_, std::nullopt);
     lock.unlock();
-    on_saved_(SaveJournal(path_, content));
+    on_saved_(SaveJournal(path_, content), content);
     lock.lock();
   }
 }

@@ -16,8 +16,8 @@ namespace seaward::agent {
 
 class JournalWriter {
  public:
-  // How one save ended; called on the writer's thread.
-  using OnSaved = std::function<void(const Status&)>;
+  // How one save ended, and what was saved; called on the writer's thread.
+  using OnSaved = std::function<void(const Status&, const JournalContent&)>;
 
   JournalWriter(std::string path, OnSaved on_saved);
   JournalWriter(const JournalWriter&) = delete;
