@@ -149,7 +149,7 @@ class GuestOfItsOwn : public ::testing::Test {
         kPatience);
   }
 
-  const GuestPlan plan_{.name = "pmem-guest", .uuid = RandomUuid(), .disk = true};
+  const GuestPlan plan_{.name = "pmem-guest", .uuid = RandomUuid(), .snapshot_disk = true};
   std::unique_ptr<PrivateLibvirtd> libvirtd_;
   std::optional<NotifierHost> host_;
   std::unique_ptr<TcgGuest> guest_;

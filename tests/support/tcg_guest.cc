@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <libvirt/libvirt-qemu.h>
 #include <libvirt/virterror.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -17,6 +18,9 @@ namespace {
 constexpr auto kBootLimit = std::chrono::seconds(180);
 // ~6 s for 200 MiB of one free core.
 constexpr auto kHogLimit = std::chrono::seconds(180);
+// AAVMF and a boot loader that reads 42 MB of kernel before it: ~25 s.
+constexpr auto kUefiBootLimit = std::chrono::seconds(420);
+constexpr char kFirmware[] = "/usr/share/AAVMF/AAVMF";  // _CODE.fd, _VARS.fd
 constexpr auto kToolLimit = std::chrono::seconds(30);
 
 // In the libvirtd's folder.
@@ -57,7 +61,7 @@ TcgGuest::TcgGuest(PrivateLibvirtd& libvirtd, GuestPlan plan)
       uri_(libvirtd.uri()),
       shell_(ShellPath(folder_, plan_.name)) {}
 
-std::string TcgGuest::DomainXml(const std::string& kernel, const std::string& initramfs) const {
+std::string TcgGuest::DomainXml() const {
   const auto channel = [this](const char* end, const char* port) {
     return fmt::format(
         "<channel type='unix'><source mode='bind' path='{}/rt/{}-{}.sock'/>"
@@ -67,34 +71,59 @@ std::string TcgGuest::DomainXml(const std::string& kernel, const std::string& in
   std::string channels =
       channel("agent", "org.seaward.agent.0") + channel("test", "org.seaward.test.0");
   for (const std::string& port : plan_.more_ports) channels += channel(port.c_str(), port.c_str());
-  const std::string disk = plan_.disk
-                               ? fmt::format(
-                                     "<disk type='file'><driver name='qemu' type='qcow2'/>"
-                                     "<source file='{}'/><target dev='vda' bus='virtio'/></disk>",
-                                     DiskPath())
-                               : "";
   return fmt::format(
       "<domain type='qemu'><name>{}</name><uuid>{}</uuid><memory unit='MiB'>{}</memory>"
-      "<vcpu>1</vcpu><os><type arch='aarch64' machine='virt'>hvm</type><kernel>{}</kernel>"
-      "<initrd>{}</initrd><cmdline>console=ttyAMA0 loglevel={} panic=-1 {}{}{} {}</cmdline></os>"
-      "<features><gic version='3'/></features>"
+      "<vcpu>1</vcpu>{}<features><gic version='3'/>{}</features>"
       "<cpu mode='custom' match='exact'><model fallback='forbid'>{}</model></cpu>"
       "<on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot>"
       "<on_crash>restart</on_crash><devices><emulator>/usr/bin/qemu-system-aarch64</emulator>"
       "<controller type='usb' model='none'/><controller type='virtio-serial' index='0'/>{}"
       "<serial type='file'><source path='{}'/></serial>{}<memballoon model='none'/>"
       "</devices></domain>",
-      plan_.name, FormatUuid(plan_.uuid), plan_.memory_mib, kernel, initramfs, plan_.loglevel,
-      plan_.early ? "seaward.early=1 " : "", plan_.agent ? "seaward.agent=1 " : "",
-      plan_.frames ? "seaward.frames=1" : "", plan_.more_words, plan_.cpu, channels,
-      console_path(), disk);
+      plan_.name, FormatUuid(plan_.uuid), plan_.memory_mib, OsXml(), plan_.uefi ? "<acpi/>" : "",
+      plan_.cpu, channels, console_path(), DiskXml());
 }
 
-Status TcgGuest::MakeDisk() const {
-  auto made = RunToEnd({"qemu-img", "create", "-q", "-f", "qcow2", DiskPath(), "2G"}, kToolLimit);
+std::string TcgGuest::OsXml() const {
+  std::string os = "<os><type arch='aarch64' machine='virt'>hvm</type>";
+  if (plan_.uefi) {
+    os += fmt::format("<loader readonly='yes' type='pflash'>{}_CODE.fd</loader><nvram>{}</nvram>",
+                      kFirmware, variables_path());
+  }
+  if (!plan_.boot_from_disk) {
+    os += fmt::format("<kernel>{}</kernel><initrd>{}</initrd><cmdline>{}</cmdline>", kernel_,
+                      initramfs_, CommandLine(plan_));
+  }
+  return os + "</os>";
+}
+
+std::string TcgGuest::DiskXml() const {
+  const auto disk = [](const char* format, const std::string& path, const char* target) {
+    return fmt::format(
+        "<disk type='file' device='disk'><driver name='qemu' type='{}'/><source file='{}'/>"
+        "<target dev='{}' bus='virtio'/></disk>",
+        format, path, target);
+  };
+  std::string disks;
+  if (!disk_.empty()) disks += disk("raw", disk_, "vda");
+  if (plan_.snapshot_disk)
+    disks += disk("qcow2", SnapshotDiskPath(), disk_.empty() ? "vda" : "vdb");
+  return disks;
+}
+
+std::string TcgGuest::CommandLine(const GuestPlan& plan) {
+  return fmt::format("console=ttyAMA0 loglevel={} panic=-1 {}{}{} {}", plan.loglevel,
+                     plan.early ? "seaward.early=1 " : "", plan.agent ? "seaward.agent=1 " : "",
+                     plan.frames ? "seaward.frames=1" : "", plan.more_words);
+}
+
+Status TcgGuest::MakeSnapshotDisk() const {
+  auto made =
+      RunToEnd({"qemu-img", "create", "-q", "-f", "qcow2", SnapshotDiskPath(), "2G"}, kToolLimit);
   if (!made) return Forward(made);
   if (made->end.exit_code != 0) return Fail(ErrorCode::kIo, "qemu-img: " + made->err);
-  std::filesystem::permissions(DiskPath(), std::filesystem::perms(0666));  // libvirtd is nobody
+  std::filesystem::permissions(SnapshotDiskPath(),
+                               std::filesystem::perms(0666));  // libvirtd is nobody
   return {};
 }
 
@@ -103,23 +132,63 @@ Result<std::unique_ptr<TcgGuest>> TcgGuest::Start(PrivateLibvirtd& libvirtd,
                                                   const GuestPlan& plan) {
   std::unique_ptr<TcgGuest> self(new TcgGuest(libvirtd, plan));
   if (auto running = self->Launch(libvirtd, images); !running) return Forward(running);
-  auto boot = self->shell_.WaitForBoot("", kBootLimit);
+  auto boot = self->shell_.WaitForBoot("", self->BootLimit());
   if (!boot) return Forward(boot);
   self->boot_id_ = *boot;
   return self;
 }
 
 Status TcgGuest::Launch(PrivateLibvirtd& libvirtd, const GuestImages& images) {
+  if (auto staged = StageFiles(libvirtd, images); !staged) return staged;
+  if (plan_.uefi)
+    if (auto staged = StageVariables(); !staged) return staged;
+  if (plan_.snapshot_disk)
+    if (auto made = MakeSnapshotDisk(); !made) return made;
+  return CreateDomain();
+}
+
+Status TcgGuest::StageFiles(PrivateLibvirtd& libvirtd, const GuestImages& images) {
   auto kernel = libvirtd.Stage(images.kernel, kKernelName);
   if (!kernel) return Forward(kernel);
   auto initramfs = libvirtd.Stage(images.initramfs, kInitramfsName);
   if (!initramfs) return Forward(initramfs);
-  if (auto ready = plan_.disk ? MakeDisk() : Status(); !ready) return ready;
+  kernel_ = *kernel;
+  initramfs_ = *initramfs;
+  if (plan_.disk.empty()) return {};
+  auto disk = libvirtd.Stage(plan_.disk, plan_.name + "-disk.img");
+  if (!disk) return Forward(disk);
+  disk_ = *disk;
+  ::chmod(disk_.c_str(), 0666);
+  return {};
+}
+
+Status TcgGuest::StageVariables() {
+  std::error_code failed;
+  std::filesystem::copy_file(std::string(kFirmware) + "_VARS.fd", variables_path(),
+                             std::filesystem::copy_options::overwrite_existing, failed);
+  if (failed) return FailErrno(failed.value(), variables_path());
+  ::chmod(variables_path().c_str(), 0666);
+  return {};
+}
+
+Status TcgGuest::CreateDomain() {
   Domain d(uri_);
   if (d.link == nullptr) return FailLibvirt("connect");
-  d.domain = virDomainCreateXML(d.link, DomainXml(*kernel, *initramfs).c_str(), 0);
+  d.domain = virDomainCreateXML(d.link, DomainXml().c_str(), 0);
   if (d.domain == nullptr) return FailLibvirt("create " + plan_.name);
   return {};
+}
+
+Status TcgGuest::PowerCycle(const NextLife& next) {
+  {
+    Domain d(uri_);
+    if (!d.Find(plan_.name) || virDomainDestroy(d.domain) != 0) return FailLibvirt("destroy");
+  }
+  plan_.uuid = next.uuid.value_or(plan_.uuid);
+  if (next.forget_variables)
+    if (auto staged = StageVariables(); !staged) return staged;
+  if (auto created = CreateDomain(); !created) return created;
+  return AwaitNextBoot();
 }
 
 TcgGuest::~TcgGuest() {
@@ -137,8 +206,12 @@ Status TcgGuest::Reset() {
   return AwaitNextBoot();
 }
 
+std::chrono::milliseconds TcgGuest::BootLimit() const {
+  return plan_.uefi ? kUefiBootLimit : kBootLimit;
+}
+
 Status TcgGuest::AwaitNextBoot() {
-  auto boot = shell_.WaitForBoot(boot_id_, kBootLimit);
+  auto boot = shell_.WaitForBoot(boot_id_, BootLimit());
   if (!boot) return Forward(boot);
   boot_id_ = *boot;
   return {};
@@ -150,7 +223,7 @@ Status TcgGuest::RebootFromInside() {
 }
 
 Status TcgGuest::AwaitSameBoot() {
-  auto boot = shell_.WaitForBoot("", kBootLimit);
+  auto boot = shell_.WaitForBoot("", BootLimit());
   if (!boot) return Forward(boot);
   if (*boot != boot_id_) return Fail(ErrorCode::kIo, "the guest booted meanwhile");
   return {};
@@ -209,6 +282,8 @@ Status TcgGuest::MigrateTo(PrivateLibvirtd& other) {
   virDomainFree(arrived);
   folder_ = other.folder();
   uri_ = other.uri();
+  kernel_ = folder_ + "/" + kKernelName;
+  initramfs_ = folder_ + "/" + kInitramfsName;
   shell_.Follow(ShellPath(folder_, plan_.name));
   return AwaitSameBoot();
 }

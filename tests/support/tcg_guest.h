@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/units.h"
@@ -26,7 +27,11 @@ struct GuestPlan {
   bool agent = true;            // the daemon starts at every boot
   bool frames = false;          // free frames at /init are noted
   unsigned loglevel = 4;  // of its console; each "Memory failure" line there costs the guest time
-  bool disk = false;      // an empty one, which holds QEMU's snapshots
+  bool snapshot_disk = false;  // an empty one, which holds QEMU's snapshots
+  // Booted by UEFI (AAVMF) with variables of its own, which outlive the domain.
+  bool uefi = false;
+  std::string disk = {};        // an image, copied: the guest's vda
+  bool boot_from_disk = false;  // by what is on its ESP; else the kernel is given by QEMU
   std::vector<std::string> more_ports = {};  // beside the agent's and the test's
 };
 
@@ -43,6 +48,13 @@ class TcgGuest {
   Status AwaitNextBoot();
   // `reboot` from inside; returns when the next boot answers.
   Status RebootFromInside();
+
+  // Ends the domain and creates it again; returns when the next boot answers.
+  struct NextLife {
+    bool forget_variables = false;  // its firmware's, which otherwise stay
+    std::optional<Uuid> uuid = {};  // another machine's
+  };
+  Status PowerCycle(const NextLife& next);
 
   // Into `image`; the domain is gone then.
   Status Save(const std::string& image);
@@ -71,6 +83,10 @@ class TcgGuest {
     return folder_ + "/rt/" + plan_.name + "-" + port + ".sock";
   }
   std::string console_path() const { return folder_ + "/rt/" + plan_.name + "-console.log"; }
+  // The guest's disk as it is now; written to by the guest.
+  const std::string& disk_path() const { return disk_; }
+  // What the kernel is told; for the boot loader's configuration on a disk.
+  static std::string CommandLine(const GuestPlan& plan);
 
   // --- what a test asks most ---
   // Flag names of a frame: /proc/kpageflags.
@@ -91,14 +107,24 @@ class TcgGuest {
   Status Launch(PrivateLibvirtd& libvirtd, const GuestImages& images);
   // The command server answers, in the boot that boot_id() names.
   Status AwaitSameBoot();
-  std::string DiskPath() const { return folder_ + "/rt/" + plan_.name + ".qcow2"; }
-  Status MakeDisk() const;
-  std::string DomainXml(const std::string& kernel, const std::string& initramfs) const;
+  std::string SnapshotDiskPath() const { return folder_ + "/rt/" + plan_.name + ".qcow2"; }
+  Status MakeSnapshotDisk() const;
+  std::string DomainXml() const;
+  std::chrono::milliseconds BootLimit() const;
+  std::string variables_path() const { return folder_ + "/" + plan_.name + "-variables.fd"; }
+  std::string OsXml() const;
+  std::string DiskXml() const;
+  Status StageFiles(PrivateLibvirtd& libvirtd, const GuestImages& images);
+  Status StageVariables();
+  Status CreateDomain();
 
   GuestPlan plan_;
   std::string folder_;
   std::string uri_;
   GuestShell shell_;
+  std::string kernel_;  // staged files
+  std::string initramfs_;
+  std::string disk_;
   std::string boot_id_;
   std::uint64_t picked_ = 0;
 };

@@ -88,4 +88,32 @@ Result<GuestImages> FindGuestImages(TestKernel kernel) {
   return Fail(ErrorCode::kInvalid, "no such kernel");
 }
 
+Result<GuestImages> FindUefiGuestImages() {
+  auto images = FindGuestImages();
+  if (!images) return images;
+  const std::string initramfs = std::string(SEAWARD_BINARY_DIR) + "/uefi-guest.cpio";
+  const std::string kernel = images->kernel.substr(0, images->kernel.rfind('/'));
+  auto made = RunToEnd({kScripts + "make-uefi-initramfs", images->initramfs, kernel,
+                        Arm64BinDir() + "/seaward-aa64.efi", initramfs},
+                       kFetchLimit);
+  if (!made) return Forward(made);
+  if (made->end.exit_code != 0) return Fail(ErrorCode::kIo, "make-uefi-initramfs: " + made->err);
+  images->initramfs = initramfs;
+  return images;
+}
+
+Status MakeBootDisk(const std::string& loader, const GuestImages& images,
+                    const std::string& command_line, const std::string& path) {
+  auto fetched = RunToEnd({kScripts + "fetch-bootloaders"}, kFetchLimit);
+  if (!fetched) return Forward(fetched);
+  if (fetched->end.exit_code != 0)
+    return Fail(ErrorCode::kIo, "fetch-bootloaders: " + fetched->err);
+  auto made = RunToEnd(
+      {kScripts + "make-boot-disk", loader, images.kernel, images.initramfs, command_line, path},
+      kFetchLimit);
+  if (!made) return Forward(made);
+  if (made->end.exit_code != 0) return Fail(ErrorCode::kIo, "make-boot-disk: " + made->err);
+  return {};
+}
+
 }  // namespace seaward::testing

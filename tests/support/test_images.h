@@ -33,6 +33,12 @@ Result<GuestImages> FindGuestImages();
 // The same for a kernel of the cases about kinds of pages.
 Result<GuestImages> FindGuestImages(TestKernel kernel);
 
+// The same guest for UEFI: with modules for its ESP and its variables, and our driver.
+Result<GuestImages> FindUefiGuestImages();
+// A disk whose ESP boots `images` by `loader` (grub, systemd-boot, none), at `path`.
+Status MakeBootDisk(const std::string& loader, const GuestImages& images,
+                    const std::string& command_line, const std::string& path);
+
 // The arm64 programs: $SEAWARD_ARM64_BIN, or build/arm64/bin of the source tree.
 std::string Arm64BinDir();
 // The programs of this build: the folder that the running test's build puts them in.

@@ -56,8 +56,10 @@ class Commands {
   Result<Json> ThreadSwitches(const Json& request);
   Result<Json> ModuleLoad(const Json& request);
   Result<Json> Read(const Json& request);
+  Result<Json> ReadHex(const Json& request);
   Result<Json> TimeReads(const Json& request);
   Result<Json> Write(const Json& request);
+  Result<Json> MountOn(const Json& request);
   Result<Json> PortWrite(const Json& request);
   Result<Json> PortHold(const Json& request);
   Result<Json> PortRelease(const Json& request);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <sstream>
 
 #include "base/file_io.h"
@@ -19,17 +20,17 @@ constexpr char kAgent[] = "/usr/sbin/seaward-agent";
 constexpr char kAgentConfig[] = "/etc/seaward/agent.yaml";
 constexpr char kConsole[] = "/dev/console";
 
-struct Mount {
+struct FirstMount {
   const char* type;
   const char* folder;
 };
-constexpr Mount kMounts[] = {{"proc", "/proc"},
-                             {"sysfs", "/sys"},
-                             {"devtmpfs", "/dev"},
-                             {"tmpfs", "/run"},
-                             {"tmpfs", "/tmp"},
-                             {"tmpfs", "/var"},
-                             {"debugfs", "/sys/kernel/debug"}};
+constexpr FirstMount kMounts[] = {{"proc", "/proc"},
+                                  {"sysfs", "/sys"},
+                                  {"devtmpfs", "/dev"},
+                                  {"tmpfs", "/run"},
+                                  {"tmpfs", "/tmp"},
+                                  {"tmpfs", "/var"},
+                                  {"debugfs", "/sys/kernel/debug"}};
 
 std::vector<std::string> AgentWords(const char* verb) {
   std::vector<std::string> words{kAgent, verb};
@@ -38,6 +39,14 @@ std::vector<std::string> AgentWords(const char* verb) {
 }
 
 }  // namespace
+
+Status Mount(const std::string& type, const std::string& source, const std::string& folder) {
+  std::error_code failed;
+  std::filesystem::create_directories(folder, failed);
+  if (::mount(source.c_str(), folder.c_str(), type.c_str(), 0, nullptr) != 0 && errno != EBUSY)
+    return FailErrno(errno, source + " on " + folder);
+  return {};
+}
 
 BootWishes ParseBootWishes(const std::string& command_line) {
   BootWishes wishes;
@@ -52,8 +61,14 @@ BootWishes ParseBootWishes(const std::string& command_line) {
   return wishes;
 }
 
+Status MountVariables() {
+  constexpr char kFolder[] = "/sys/firmware/efi/efivars";
+  if (::access(kFolder, F_OK) != 0) return {};
+  return Mount("efivarfs", "efivarfs", kFolder);
+}
+
 Status PrepareMachine() {
-  for (const Mount& mount : kMounts) {
+  for (const FirstMount& mount : kMounts) {
     ::mkdir(mount.folder, 0755);
     if (::mount(mount.type, mount.folder, mount.type, 0, nullptr) != 0 && errno != EBUSY) {
       return FailErrno(errno, mount.folder);

@@ -22,6 +22,12 @@ BootWishes ParseBootWishes(const std::string& command_line);
 
 // Mounts proc, sys, dev, run, tmp and puts stdio on the console. Only for process 1.
 Status PrepareMachine();
+// The firmware's variables, before the early stage as an initramfs would, when UEFI booted the
+// machine. Once the modules are loaded: efivarfs may be one.
+Status MountVariables();
+
+// Makes the folder; a folder that has something mounted already is fine.
+Status Mount(const std::string& type, const std::string& source, const std::string& folder);
 
 // The daemon, its output on the console; its pid.
 Result<pid_t> StartAgent();

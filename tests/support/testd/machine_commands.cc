@@ -112,6 +112,19 @@ Result<Json> Commands::Read(const Json& request) {
   return Json{{"text", *text}};
 }
 
+// For files that are no text.
+Result<Json> Commands::ReadHex(const Json& request) {
+  auto bytes = ReadFile(request.at("path").get<std::string>(), kMaxReply / 2);
+  if (!bytes) return Forward(bytes);
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string hex;
+  for (const std::byte byte : *bytes) {
+    hex += kDigits[std::to_integer<unsigned>(byte) >> 4];
+    hex += kDigits[std::to_integer<unsigned>(byte) & 15];
+  }
+  return Json{{"hex", hex}};
+}
+
 Result<Json> Commands::TimeReads(const Json& request) {
   const auto path = request.at("path").get<std::string>();
   auto file = OpenFile(path, O_RDONLY);
@@ -132,6 +145,13 @@ Result<Json> Commands::Write(const Json& request) {
   auto file = OpenFile(path, O_WRONLY | (request.value("create", false) ? O_CREAT | O_TRUNC : 0));
   if (!file) return Forward(file);
   if (::write(file->get(), text.data(), text.size()) < 0) return FailErrno(errno, path);
+  return Json::object();
+}
+
+Result<Json> Commands::MountOn(const Json& request) {
+  auto done = Mount(request.at("type").get<std::string>(), request.at("source").get<std::string>(),
+                    request.at("folder").get<std::string>());
+  if (!done) return Forward(done);
   return Json::object();
 }
 

@@ -32,6 +32,8 @@ BootReport BecomeInit(const Logger& log) {
   }
   if (auto loaded = LoadBootModules(); !loaded)
     log.Error("boot_modules", {{"error", loaded.error().Text()}});
+  if (auto mounted = MountVariables(); !mounted)
+    log.Error("no_variables", {{"error", mounted.error().Text()}});
   auto command_line = ReadTextFile("/proc/cmdline", 64U << 10);
   boot.wishes = ParseBootWishes(command_line ? *command_line : std::string());
   if (boot.wishes.frames) {
