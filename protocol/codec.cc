@@ -25,6 +25,7 @@ struct TypeVisitor {
   MessageType operator()(const Losses&) const { return MessageType::kLosses; }
   MessageType operator()(const Recall&) const { return MessageType::kRecall; }
   MessageType operator()(const Known&) const { return MessageType::kKnown; }
+  MessageType operator()(const BeforeKernel&) const { return MessageType::kBeforeKernel; }
 };
 
 // Lists of T, each of at most `limit` items of `all`.

@@ -22,6 +22,7 @@ enum class MessageType : std::uint8_t {
   kLosses = 11,
   kRecall = 12,
   kKnown = 13,
+  kBeforeKernel = 14,
 };
 
 // Names one channel session: the guest's random choice, in every frame of it.

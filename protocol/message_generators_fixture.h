@@ -130,6 +130,13 @@ inline Known AnyKnown() {
   return known;
 }
 
+inline BeforeKernel AnyBeforeKernel() {
+  const auto listed = *rc::gen::inRange<std::uint32_t>(0, 1 << 30);
+  return BeforeKernel{*AnyEnum(ListResult::kApplied, ListResult::kNoVolume),
+                      *rc::gen::arbitrary<std::uint16_t>(), listed,
+                      *rc::gen::inRange<std::uint32_t>(0, listed + 1)};
+}
+
 inline Message MessageOfType(MessageType type) {
   switch (type) {
     case MessageType::kHelloRequest:
@@ -158,12 +165,14 @@ inline Message MessageOfType(MessageType type) {
       return Recall{};
     case MessageType::kKnown:
       return AnyKnown();
+    case MessageType::kBeforeKernel:
+      return AnyBeforeKernel();
   }
   return Ping{};
 }
 
 inline Message AnyMessage() {
-  return MessageOfType(*AnyEnum(MessageType::kHelloRequest, MessageType::kKnown));
+  return MessageOfType(*AnyEnum(MessageType::kHelloRequest, MessageType::kBeforeKernel));
 }
 
 }  // namespace seaward::protocol::testing

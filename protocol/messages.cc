@@ -16,6 +16,26 @@ std::string_view ToString(Evidence evidence) {
   return "unknown";
 }
 
+std::string_view ToString(ListResult result) {
+  switch (result) {
+    case ListResult::kApplied:
+      return "applied";
+    case ListResult::kNoList:
+      return "no_list";
+    case ListResult::kBadList:
+      return "bad_list";
+    case ListResult::kOtherMachine:
+      return "other_machine";
+    case ListResult::kFailedTwice:
+      return "failed_twice";
+    case ListResult::kNoCounter:
+      return "no_counter";
+    case ListResult::kNoVolume:
+      return "no_volume";
+  }
+  return "unknown";
+}
+
 std::string_view ToString(Outcome outcome) {
   switch (outcome) {
     case Outcome::kRetired:

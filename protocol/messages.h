@@ -152,10 +152,30 @@ struct Known {
   bool last = false;
 };
 
+// What became of the guest's list of pages that its kernel should not be given.
+enum class ListResult : std::uint8_t {
+  kApplied = 1,
+  kNoList = 2,
+  kBadList = 3,
+  kOtherMachine = 4,
+  kFailedTwice = 5,  // two boots with it did not reach an agent: it was left alone
+  kNoCounter = 6,
+  kNoVolume = 7,
+};
+
+// Guest -> host, once a session, when something ran before the kernel of this boot.
+struct BeforeKernel {
+  ListResult result = ListResult::kNoList;
+  std::uint16_t boots = 0;         // with this list since an agent ran, this one included
+  std::uint32_t listed_pages = 0;  // of 4096 bytes
+  std::uint32_t protected_pages = 0;
+};
+
 using Message = std::variant<HelloRequest, Hello, HelloAck, Sync, Poison, Clear, Verdict, Ping,
-                             Pong, Stats, Losses, Recall, Known>;
+                             Pong, Stats, Losses, Recall, Known, BeforeKernel>;
 
 std::string_view ToString(Evidence evidence);
+std::string_view ToString(ListResult result);
 std::string_view ToString(Outcome outcome);
 std::string_view ToString(PageKind kind);
 std::string_view ToString(Stage stage);

@@ -52,6 +52,9 @@ Result<Message> PayloadReader::Read(MessageType type) {
     case MessageType::kKnown:
       message = ReadKnown();
       break;
+    case MessageType::kBeforeKernel:
+      message = ReadBeforeKernel();
+      break;
     default:
       known = false;
       break;  // a number from the wire, not an enumerator of ours
@@ -211,6 +214,20 @@ Known PayloadReader::ReadKnown() {
     Require((boot & ~kKnownFlagThisBoot) == 0, "known record flags");
   }
   return known;
+}
+
+BeforeKernel PayloadReader::ReadBeforeKernel() {
+  BeforeKernel before;
+  const auto result = reader_.Get<std::uint8_t>();
+  before.result = static_cast<ListResult>(result);
+  Require(reader_.Get<std::uint8_t>() == 0, "reserved field of before-kernel");
+  before.boots = reader_.Get<std::uint16_t>();
+  before.listed_pages = reader_.Get<std::uint32_t>();
+  before.protected_pages = reader_.Get<std::uint32_t>();
+  Require(before.result >= ListResult::kApplied && before.result <= ListResult::kNoVolume,
+          "result of before-kernel");
+  Require(before.protected_pages <= before.listed_pages, "more pages protected than listed");
+  return before;
 }
 
 Uuid PayloadReader::GetUuid() {

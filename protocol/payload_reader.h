@@ -32,6 +32,7 @@ class PayloadReader {
   Losses ReadLosses();
   std::string GetText(std::size_t length);
   Known ReadKnown();
+  BeforeKernel ReadBeforeKernel();
 
   Uuid GetUuid();
   ByteRange GetRange();

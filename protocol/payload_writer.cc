@@ -117,6 +117,14 @@ void PayloadWriter::operator()(const Known& known) {
   }
 }
 
+void PayloadWriter::operator()(const BeforeKernel& before) {
+  writer_.Put(static_cast<std::uint8_t>(before.result));
+  writer_.Put(std::uint8_t{0});
+  writer_.Put(before.boots);
+  writer_.Put(before.listed_pages);
+  writer_.Put(before.protected_pages);
+}
+
 Status PayloadWriter::status() const {
   if (!broken_.empty()) return Fail(code_, std::string(broken_));
   if (!writer_.ok()) return Fail(ErrorCode::kLimit, "frame buffer too small");

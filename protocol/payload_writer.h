@@ -27,6 +27,7 @@ class PayloadWriter {
   void operator()(const Losses& losses);
   void operator()(const Recall&) {}
   void operator()(const Known& known);
+  void operator()(const BeforeKernel& before);
 
   std::size_t size() const { return writer_.size(); }
   Status status() const;

@@ -112,6 +112,7 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   void OnVerdictsOverdue(std::size_t entries) override;
   void OnStats(const protocol::Stats& stats) override;
   void OnLosses(const protocol::Losses& losses) override;
+  void OnBeforeKernel(const protocol::BeforeKernel& before) override;
   void OnPhase(session::Phase phase) override;
   void OnProtocolFault(session::ProtocolFault fault, std::uint64_t count) override;
   // RingUser

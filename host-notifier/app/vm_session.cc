@@ -197,6 +197,21 @@ void Vm::OnLosses(const protocol::Losses& losses) {
                                {"cgroup", loss.cgroup}});
 }
 
+// A list that was left alone is the operator's to look at: the guest is protected later than it
+// could be.
+void Vm::OnBeforeKernel(const protocol::BeforeKernel& before) {
+  const bool applied = before.result == protocol::ListResult::kApplied;
+  const auto say = [&](auto method) {
+    (log_.*method)("guest_before_kernel",
+                   {{"vm", identity_.name},
+                    {"result", std::string(protocol::ToString(before.result))},
+                    {"boots", std::to_string(before.boots)},
+                    {"listed_pages", std::to_string(before.listed_pages)},
+                    {"protected_pages", std::to_string(before.protected_pages)}});
+  };
+  applied ? say(&Logger::Info) : say(&Logger::Warning);
+}
+
 void Vm::OnPhase(session::Phase phase) {
   log_.Debug("session_phase",
              {{"vm", identity_.name}, {"phase", std::string(session::ToString(phase))}});

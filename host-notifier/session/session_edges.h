@@ -63,6 +63,7 @@ class SessionListener {
   virtual void OnStats(const protocol::Stats& stats) = 0;
   // Of pages that this boot was given. What the texts say is the guest's word.
   virtual void OnLosses(const protocol::Losses& losses) = 0;
+  virtual void OnBeforeKernel(const protocol::BeforeKernel& before) = 0;
   virtual void OnPhase(Phase phase) = 0;
   // At most once per fault and BytesReceived.
   virtual void OnProtocolFault(ProtocolFault fault, std::uint64_t count) = 0;

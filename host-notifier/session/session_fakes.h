@@ -53,6 +53,9 @@ class RecordingListener final : public SessionListener {
   void OnLosses(const protocol::Losses& losses) override {
     losses_heard.insert(losses_heard.end(), losses.losses.begin(), losses.losses.end());
   }
+  void OnBeforeKernel(const protocol::BeforeKernel& before) override {
+    before_kernel_heard.push_back(before);
+  }
   void OnPhase(Phase phase) override { phases.push_back(phase); }
   void OnProtocolFault(ProtocolFault fault, std::uint64_t count) override {
     faults[fault] += count;
@@ -69,6 +72,7 @@ class RecordingListener final : public SessionListener {
   std::vector<protocol::Stage> synced;
   std::vector<std::size_t> overdue;
   std::vector<protocol::Stats> stats_heard;
+  std::vector<protocol::BeforeKernel> before_kernel_heard;
   std::vector<Phase> phases;
   std::map<ProtocolFault, std::uint64_t> faults;
 };

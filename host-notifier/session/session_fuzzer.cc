@@ -90,7 +90,7 @@ class Run {
 
   // A frame that the reader accepts, with the payload from the script; hellos change the nonce.
   void SayFrame(std::uint8_t type) {
-    type = static_cast<std::uint8_t>(type % 13);
+    type = static_cast<std::uint8_t>(type % 16);
     if (type == static_cast<std::uint8_t>(protocol::MessageType::kHello)) ++nonce_;
     const auto payload = script_.GetBytes(Length());
     std::vector<std::byte> frame(protocol::kHeaderBytes + payload.size());

@@ -96,6 +96,8 @@ void Session::MessageHeard(const Message& message) {
     listener_.OnStats(*stats);
   } else if (const auto* losses = std::get_if<protocol::Losses>(&message)) {
     LossesHeard(*losses);
+  } else if (const auto* before = std::get_if<protocol::BeforeKernel>(&message)) {
+    listener_.OnBeforeKernel(*before);
   } else if (std::holds_alternative<protocol::Ping>(message)) {
     outbox_.OwePong();
   } else if (std::holds_alternative<protocol::Pong>(message)) {

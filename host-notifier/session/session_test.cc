@@ -329,6 +329,14 @@ TEST_F(SessionTest, AnswersAPingAndPassesStatsOn) {
   EXPECT_EQ(listener_.stats_heard[0].retired_bytes, 8192u);
 }
 
+TEST_F(SessionTest, PassesOnWhatRanBeforeTheKernel) {
+  GoLive();
+  GuestSays(protocol::BeforeKernel{protocol::ListResult::kFailedTwice, 2, 9, 0});
+  ASSERT_THAT(listener_.before_kernel_heard, SizeIs(1));
+  EXPECT_EQ(listener_.before_kernel_heard[0].result, protocol::ListResult::kFailedTwice);
+  EXPECT_EQ(listener_.before_kernel_heard[0].listed_pages, 9u);
+}
+
 TEST_F(SessionTest, ReplaySendsAnsweredPagesOnceMore) {
   GoLive({Entry(1), Entry(2)});
   session_.Replay();

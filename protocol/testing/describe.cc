@@ -76,6 +76,11 @@ struct Describer {
                           ToString(record.evidence), record.this_boot ? "yes" : "no");
     return text;
   }
+  std::string operator()(const BeforeKernel& before) const {
+    return fmt::format("before_kernel result={} boots={} listed_pages={} protected_pages={}",
+                       ToString(before.result), before.boots, before.listed_pages,
+                       before.protected_pages);
+  }
 };
 
 }  // namespace
