@@ -136,6 +136,7 @@ Result<std::unique_ptr<Agent>> Agent::Create(const AgentConfig& config, Stage st
   if (stage == Stage::kRun) {
     agent->OpenJournal();
     agent->WatchForChanges();
+    if (earlier != nullptr) agent->KeepForNextBoot(*earlier);
   }
   return agent;
 }
@@ -190,6 +191,28 @@ void Agent::ChangesNoticed() {
   if (const auto change = changes_->Drain()) MemoryMayHaveChanged(*change);
 }
 
+// The early stage has no disk: what it concluded is in no journal yet, and the host does not ask
+// for it again.
+void Agent::KeepForNextBoot(const BootLog& log) {
+  for (const BootRecord& record : log.earlier()) {
+    const PageVerdict& verdict = record.verdict;
+    const bool open = verdict.outcome == Outcome::kDeferred || verdict.outcome == Outcome::kNotRam;
+    if (!record.concluded || open || verdict.verb != Verb::kHard) continue;
+    const protocol::VerdictRecord concluded{.id = 1,
+                                            .range = record.range,
+                                            .outcome = verdict.outcome,
+                                            .kind = verdict.kind,
+                                            .stage = verdict.stage,
+                                            .sys_errno = verdict.sys_errno};
+    (void)journal_.Add({concluded, Evidence::kLatent});
+  }
+  SaveJournalSoon();
+}
+
+static_assert(static_cast<int>(nextboot::BootResult::kApplied) ==
+                  static_cast<int>(protocol::ListResult::kApplied) &&
+              nextboot::kLastBootResult == static_cast<int>(protocol::ListResult::kNoVolume));
+
 void Agent::ReadDriversReport() {
   const auto report = ReadBootReport(EfiVariables(roots_.sys));
   if (!report) {
@@ -206,6 +229,10 @@ void Agent::ReadDriversReport() {
   };
   applied ? say(&Logger::Info) : say(&Logger::Warning);
   left_by_driver_ = LeftToTheKernel(*report);
+  session_.RememberBeforeKernel({.result = static_cast<protocol::ListResult>(report->result),
+                                 .boots = report->boots,
+                                 .listed_pages = report->listed_pages,
+                                 .protected_pages = report->protected_pages});
 }
 
 void Agent::RetireWhatTheDriverLeft(MonoTime deadline) {

@@ -86,6 +86,7 @@ class Agent final : private SessionEdge {
                        const Environment& environment);
   void Restore(const BootLog& log);
   void ReadDriversReport();
+  void KeepForNextBoot(const BootLog& log);
   void OpenJournal();
   void WatchForChanges();
   void SaveJournalSoon();

@@ -13,6 +13,8 @@
 #include "base/file_io.h"
 #include "guest-agent/app/rehearsal.h"
 #include "guest-agent/journal/journal_file.h"
+#include "guest-agent/preboot/boot_installer.h"
+#include "guest-agent/preboot/list_file.h"
 #include "protocol/codec.h"
 #include "protocol/frame_reader.h"
 
@@ -20,6 +22,8 @@ namespace seaward::agent {
 namespace {
 
 using namespace protocol;
+using testing::Contains;
+using testing::HasSubstr;
 using testing::SizeIs;
 
 constexpr GuestPhysAddr kPage{0x40300000};
@@ -39,6 +43,7 @@ class AgentTest : public testing::Test {
     roots_ = SystemRoots{root_ + "/sys", root_ + "/proc", root_ + "/dev"};
     config_.run_dir = root_ + "/run";
     config_.journal = root_ + "/lib/journal";
+    config_.next_boot.list = root_ + "/lib/next-boot";
     KernelShows("/proc/sys/kernel/random/boot_id", "c7a5fdbd-edaf-9455-926a-d65c16db1809\n");
     KernelShows("/proc/iomem", "40000000-5fffffff : System RAM\n");
     KernelShows("/sys/class/virtio-ports/vport0p1/name", config_.channel_name + "\n");
@@ -104,6 +109,21 @@ class AgentTest : public testing::Test {
     return out;
   }
 
+  void MachineIsNamed() {
+    KernelShows("/sys/class/dmi/id/product_uuid", std::string(kMachineName) + "\n");
+  }
+  // On one page, kPage.
+  void DriverReports(nextboot::BootResult result, nextboot::PageFate fate) {
+    nextboot::BootReport report;
+    report.result = result;
+    nextboot::AddFate(report, kPage.value, 1, fate);
+    std::string text(nextboot::kMaxReportBytes, '\0');
+    text.resize(nextboot::WriteReport(report, true, reinterpret_cast<std::uint8_t*>(text.data())));
+    KernelShows(std::string("/sys/firmware/efi/efivars/SeawardReport-") + nextboot::kVendorText,
+                std::string("\6\0\0\0", 4) + text);
+  }
+
+  static constexpr char kMachineName[] = "5ea3a4d0-0000-4000-8000-000000000001";
   static constexpr char kHardOffline[] = "/sys/devices/system/memory/hard_offline_page";
   std::string root_;
   SystemRoots roots_;
@@ -139,6 +159,81 @@ TEST_F(AgentTest, TheDaemonRepeatsWhatTheEarlyStageConcluded) {
   EXPECT_EQ(Verdicts()[0].outcome, Outcome::kRetired);
   EXPECT_EQ(Verdicts()[0].stage, Stage::kEarly);
   EXPECT_EQ(WrittenToSysfs(), "") << "no second attempt";
+}
+
+TEST_F(AgentTest, TheDaemonKeepsForTheNextBootWhatTheEarlyStageConcluded) {
+  AgentStarts(Stage::kEarly);
+  HostSays(Poison{{PoisonEntry{.id = 5, .range = ByteRange::Granule(kPage)}}});
+  ASSERT_THAT(Verdicts(), SizeIs(1));
+  AgentStarts(Stage::kRun);  // and the host has nothing to ask
+  clock_.Advance(std::chrono::seconds(2));
+  agent_->Work();
+  agent_.reset();  // the writer has finished
+  const auto loaded = LoadJournal(config_.journal);
+  ASSERT_TRUE(loaded && loaded->content);
+  ASSERT_THAT(loaded->content->entries, SizeIs(1));
+  EXPECT_EQ(loaded->content->entries[0].range.start(), kPage);
+  EXPECT_EQ(loaded->content->entries[0].stage, Stage::kEarly);
+}
+
+TEST_F(AgentTest, TheDaemonKeepsAListForTheNextBoot) {
+  MachineIsNamed();
+  AgentStarts();
+  HostSays(Poison{{PoisonEntry{.id = 5, .range = ByteRange::Granule(kPage)}}});
+  clock_.Advance(std::chrono::seconds(2));
+  agent_->Work();
+  agent_.reset();
+  const auto list = LoadList(config_.next_boot.list);
+  ASSERT_TRUE(list) << list.error().Text();
+  EXPECT_EQ(list->ranges, (std::vector<nextboot::ListedRange>{{kPage.value, 1, 0}}));
+}
+
+TEST_F(AgentTest, AHostThatWantsNothingEmptiesAListOfBefore) {
+  MachineIsNamed();
+  const auto machine = ParseUuid(kMachineName).value();
+  ASSERT_TRUE(SaveList(config_.next_boot.list, {machine, {}, {{kPage.value, 1, 0}}}));
+  AgentStarts();
+  HostSays(Sync{});
+  clock_.Advance(std::chrono::seconds(2));
+  agent_->Work();
+  agent_.reset();
+  EXPECT_THAT(LoadList(config_.next_boot.list)->ranges, SizeIs(0));
+}
+
+TEST_F(AgentTest, AnEarlyStageWithoutAHostRetiresWhatTheDriverLeftToTheKernel) {
+  DriverReports(nextboot::BootResult::kFailedTwice, nextboot::PageFate::kSkipped);
+  const auto agent = Agent::Create(config_, Stage::kEarly, {roots_, PageSize{}, clock_, log_});
+  ASSERT_TRUE(agent);
+  (*agent)->RetireWhatTheDriverLeft(clock_.Now() + std::chrono::seconds(1));
+  EXPECT_EQ(WrittenToSysfs(), "0x40300000");
+  EXPECT_THAT(sink_.lines, Contains(HasSubstr("event=before_kernel result=failed_twice listed=1")));
+}
+
+TEST_F(AgentTest, WhatTheDriverProtectedIsNotTouched) {
+  DriverReports(nextboot::BootResult::kApplied, nextboot::PageFate::kProtected);
+  const auto agent = Agent::Create(config_, Stage::kEarly, {roots_, PageSize{}, clock_, log_});
+  ASSERT_TRUE(agent);
+  (*agent)->RetireWhatTheDriverLeft(clock_.Now() + std::chrono::seconds(1));
+  EXPECT_EQ(WrittenToSysfs(), "");
+}
+
+TEST_F(AgentTest, TheHostHearsWhatRanBeforeTheKernel) {
+  DriverReports(nextboot::BootResult::kFailedTwice, nextboot::PageFate::kSkipped);
+  AgentStarts();
+  HostSays(Sync{});
+  std::vector<BeforeKernel> told;
+  for (const Message& message : heard_)
+    if (const auto* before = std::get_if<BeforeKernel>(&message)) told.push_back(*before);
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_EQ(told[0].result, ListResult::kFailedTwice);
+  EXPECT_EQ(told[0].listed_pages, 1u);
+}
+
+TEST_F(AgentTest, TheDaemonSaysThatItRuns) {
+  AgentStarts();
+  EXPECT_FALSE(std::filesystem::exists(config_.run_dir + std::string(kRunMark)));
+  agent_->MarkRunning();
+  EXPECT_TRUE(std::filesystem::exists(config_.run_dir + std::string(kRunMark)));
 }
 
 TEST_F(AgentTest, TheJournalFollowsTheVerdictsAndIsFoundByTheNextBoot) {

@@ -290,6 +290,7 @@ void AgentSession::CheckSynced() {
   if (!Send(protocol::Sync{dealt_with_.digest(), dealt_with_.entries()})) return;
   synced_ = true;
   (void)Send(CurrentStats());
+  if (before_kernel_) (void)Send(*before_kernel_);
   edge_.OnSynced();
 }
 

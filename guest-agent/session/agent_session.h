@@ -77,6 +77,9 @@ class AgentSession {
   // Of the journal that was found; told to the host with the next Hello.
   void RememberIncarnation(const Uuid& incarnation) { identity_.incarnation = incarnation; }
 
+  // What ran before this kernel; told to the host behind each first sync.
+  void RememberBeforeKernel(const protocol::BeforeKernel& before) { before_kernel_ = before; }
+
   void HostConnected();
   void HostGone();
   void BytesReceived(std::span<const std::byte> bytes);
@@ -136,6 +139,7 @@ class AgentSession {
   std::optional<protocol::Sync> wanted_;  // the host's set, as it said last
   bool synced_ = false;
   bool greet_again_ = false;  // what the host believes of this boot is not true any more
+  std::optional<protocol::BeforeKernel> before_kernel_;
 
   // The Hellos of this greeting, oldest first: an answer to any of them is good, the newest wins.
   // The front is the one that was answered, while a session stands.
