@@ -117,5 +117,23 @@ TEST_F(BeforeKernel, WithSystemdBootBehindItAndWithTheVariablesLost) {
   EXPECT_THAT(EarlyStageSaid(), HasSubstr("result=applied listed=1 protected=1"));
 }
 
+TEST_F(BeforeKernel, GrubsBadramKeepsThePageAwayWithoutADriver) {
+  Boots("grub");
+  const GuestPhysAddr page = RetiredPage();
+  AwaitListWith(page);
+  // The folder of a distribution's GRUB; what its update-grub would make of the script is on the
+  // ESP.
+  auto folder = guest().shell().Ask(
+      "mount", {{"type", "tmpfs"}, {"source", "none"}, {"folder", "/etc/grub.d"}});
+  ASSERT_TRUE(folder.has_value()) << folder.error().Text();
+  EXPECT_THAT(Agent({"install-boot", "--method", "grub"}), HasSubstr("method=grub"));
+  Reboots();
+  ExpectKeptFromTheKernel(page);
+  EXPECT_THAT(EarlyStageSaid(), Not(HasSubstr("before_kernel")));
+  // A copy of the machine sources the file as well, and it names another machine.
+  PowerCycles({.uuid = kAnotherVm});
+  EXPECT_TRUE(InSystemRam(page));
+}
+
 }  // namespace
 }  // namespace seaward::testing
