@@ -1,7 +1,7 @@
 #include "guest-agent/preboot/boot_installer.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -65,6 +65,15 @@ Status ReplaceChanged(const std::string& path, std::span<const std::byte> bytes)
   const auto there = ReadFile(path, kDriverCap);
   if (there && std::equal(there->begin(), there->end(), bytes.begin(), bytes.end())) return {};
   return ReplaceFile(path, bytes, 0644);
+}
+
+// A file is on the disk when ReplaceFile returns, the folder above its folder is not: FAT has no
+// journal that would bring one along with the other.
+Status FlushEsp(const Esp& esp) {
+  auto fd = OpenFile(esp.folder, O_RDONLY | O_DIRECTORY);
+  if (!fd) return Forward(fd);
+  if (::syncfs(fd->get()) != 0) return FailErrno(errno, "sync " + esp.folder);
+  return {};
 }
 
 std::span<const std::byte> BytesOf(const std::string& text) {
@@ -171,6 +180,8 @@ Status BootInstaller::InstallDriver() {
   WarnOfTpm();
   if (auto placed = PlaceDriver(*esp, *driver); !placed) return placed;
   if (auto carried = CarryList(*esp); !carried) return carried;
+  // Before the firmware is told of it.
+  if (auto flushed = FlushEsp(*esp); !flushed) return flushed;
   // A new start for a list that had been given up.
   if (auto cleared = variables_.Remove(kCounterName, nextboot::kVendorText); !cleared)
     return cleared;
@@ -194,7 +205,6 @@ Status BootInstaller::InstallGrub() {
   auto esp = FindEsp(places_.roots, places_.esp);
   if (!esp) return Forward(esp);
   WarnOfTpm();
-  if (auto made = MakeFolder(On(*esp, kEspFolder)); !made) return made;
   if (auto gone = RemoveDriver(*esp); !gone) return gone;
   if (auto made = MakeFolder(On(*esp, kEspFolder)); !made) return made;
   if (auto carried = CarryGrubList(*esp); !carried) return carried;
@@ -242,6 +252,7 @@ Status BootInstaller::Uninstall() {
   }
   if (auto gone = RemoveDriver(*esp); !gone) return gone;
   if (auto gone = RemoveGrub(*esp); !gone) return gone;
+  if (auto flushed = FlushEsp(*esp); !flushed) return flushed;
   log_.Info("boot_method_removed", {{"esp", esp->folder}});
   return RememberMethod(BootMethod::kNone);
 }
@@ -272,6 +283,7 @@ Status BootInstaller::CarryList(const Esp& esp) const {
   }
   if (auto made = MakeFolder(On(esp, kEspFolder)); !made) return made;
   if (auto written = ReplaceFile(path, *bytes, 0644); !written) return written;
+  if (auto flushed = FlushEsp(esp); !flushed) return flushed;
   log_.Info("next_boot_list_carried",
             {{"ranges", fmt::format("{}", list->ranges.size())}, {"esp", esp.folder}});
   return {};
@@ -285,7 +297,8 @@ Status BootInstaller::CarryGrubList(const Esp& esp) const {
     log_.Warning("next_boot_pages_left_out",
                  {{"pages", fmt::format("{}", grub.left_out)},
                   {"why", "more than GRUB takes, or perhaps the firmware's"}});
-  return ReplaceChanged(On(esp, kGrubFile), BytesOf(grub.text));
+  if (auto placed = ReplaceChanged(On(esp, kGrubFile), BytesOf(grub.text)); !placed) return placed;
+  return FlushEsp(esp);
 }
 
 // A list that was given up stays so until it changes: cleared, it would cost two boots each time.
