@@ -1,5 +1,7 @@
 #include "tests/guest/uefi_guest.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <sstream>
@@ -34,7 +36,10 @@ void UefiGuest::Boots(const std::string& loader) {
   libvirtd_ = std::move(*libvirtd);
   host_.emplace(HostPlan{.vm = kVm,
                          .vm_name = kGuestName,
-                         .channel = TcgGuest::ChannelPath(libvirtd_->folder(), kGuestName)});
+                         .channel = TcgGuest::ChannelPath(libvirtd_->folder(), kGuestName),
+                         // A power cycle is another process: without this, other memory, in which
+                         // nothing is bad.
+                         .more_config = fmt::format("fixed_backing: [{}]\n", kGuestName)});
   ASSERT_TRUE(host_->StartNotifier().has_value()) << host_->Logs();
   ASSERT_TRUE(host_->StartPublisher().has_value()) << host_->Logs();
   const GuestPlan plan{.name = kGuestName,
