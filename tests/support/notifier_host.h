@@ -50,6 +50,7 @@ class NotifierHost {
   void KillNotifier() { notifier_.KillNow(); }
   ChildEnd StopNotifier();
   void SignalNotifier(int signal) const { notifier_.Signal(signal); }
+  pid_t notifier_pid() const { return notifier_.pid(); }
 
   // A process that attaches as the VM's VMM and stays. Only for a VM without libvirt.
   Status StartPublisher();
@@ -72,6 +73,8 @@ class NotifierHost {
   Result<nlohmann::json> QueryLedger(const std::string& sql) const;
 
   const TempDir& folder() const { return dir_; }
+  // Where a VMM of the test's own attaches.
+  std::string attach_socket() const { return dir_ / "attach.sock"; }
   // What notifier and publisher printed, for the message of a failed test.
   std::string Logs() const;
 

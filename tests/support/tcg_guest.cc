@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 #include <libvirt/libvirt-qemu.h>
 #include <libvirt/virterror.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
 
+#include "base/file_io.h"
 #include "tests/support/child_process.h"
+#include "tests/support/wait_until.h"
 
 namespace seaward::testing {
 namespace {
@@ -198,6 +201,28 @@ TcgGuest::~TcgGuest() {
 void TcgGuest::Destroy() {
   Domain d(uri_);
   if (d.Find(plan_.name)) virDomainDestroy(d.domain);
+}
+
+Status TcgGuest::Pause() {
+  Domain d(uri_);
+  if (!d.Find(plan_.name) || virDomainSuspend(d.domain) != 0) return FailLibvirt("suspend");
+  return {};
+}
+
+Status TcgGuest::Resume() {
+  Domain d(uri_);
+  if (!d.Find(plan_.name) || virDomainResume(d.domain) != 0) return FailLibvirt("resume");
+  return {};
+}
+
+Status TcgGuest::KillVmm() {
+  auto text = ReadTextFile(qemu_pid_path(), 64);
+  if (!text) return Forward(text);
+  const pid_t pid = static_cast<pid_t>(std::strtol(text->c_str(), nullptr, 10));
+  if (pid <= 1 || ::kill(pid, SIGKILL) != 0) return Fail(ErrorCode::kNotFound, qemu_pid_path());
+  const bool gone = WaitUntil([this] { return !Domain(uri_).Find(plan_.name); }, kToolLimit);
+  if (!gone) return Fail(ErrorCode::kTimeout, "libvirt holds on to " + plan_.name);
+  return {};
 }
 
 Status TcgGuest::Reset() {

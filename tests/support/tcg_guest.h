@@ -65,6 +65,11 @@ class TcgGuest {
   // Live, to a libvirtd that takes the guest over; returns when it answers there.
   Status MigrateTo(PrivateLibvirtd& other);
   void Destroy();
+  // The host holds all vCPUs; lets them go.
+  Status Pause();
+  Status Resume();
+  // SIGKILL to its QEMU, as a crash; returns when libvirt knows.
+  Status KillVmm();
 
   GuestShell& shell() { return shell_; }
   const std::string& boot_id() const { return boot_id_; }

@@ -101,7 +101,7 @@ Result<Json> Commands::Spawn(const Json& request) {
 }
 
 Result<Json> Commands::Wait(const Json& request) {
-  const auto pid = request.at("pid").get<pid_t>();
+  auto pid = request.at("pid").get<pid_t>();
   auto status = WaitFor(pid, LimitOf(request));
   if (!status) return Forward(status);
   if (*status) {
@@ -112,7 +112,7 @@ Result<Json> Commands::Wait(const Json& request) {
 }
 
 Result<Json> Commands::Kill(const Json& request) {
-  const auto pid = request.at("pid").get<pid_t>();
+  auto pid = request.at("pid").get<pid_t>();
   if (pid <= 1) return Fail(ErrorCode::kInvalid, "not a child");
   if (::kill(pid, request.value("signal", SIGKILL)) != 0) return FailErrno(errno, "kill");
   return Json::object();
@@ -129,6 +129,9 @@ Result<Json> Commands::VictimStart(const Json& request) {
   VictimPlan plan;
   plan.pages = request.value("pages", std::uint64_t{1});
   plan.reports_fault = request.value("report_fault", false);
+  auto memory = ParseMemoryKind(request.value("memory", std::string("anonymous")));
+  if (!memory) return Forward(memory);
+  plan.memory = *memory;
   plan.leave_bytes = request.value("leave_bytes", std::uint64_t{32} << 20);
   if (request.contains("at")) {
     auto at = AddressField(request, "at");
@@ -146,7 +149,7 @@ Result<Json> Commands::VictimStart(const Json& request) {
 }
 
 Result<Json> Commands::VictimTouch(const Json& request) {
-  const auto pid = request.at("pid").get<pid_t>();
+  auto pid = request.at("pid").get<pid_t>();
   auto touch = victims_.TouchPage(pid, request.value("index", std::uint64_t{0}),
                                   request.value("access", std::string("read")), LimitOf(request));
   if (!touch) return Forward(touch);
@@ -227,6 +230,10 @@ const std::map<std::string, Commands::Handler>& Commands::Table() {
       {"hog", &Commands::Hog},
       {"kpageflags", &Commands::FrameFlags},
       {"free_frames", &Commands::FreeFrames},
+      {"flags_of_all", &Commands::FlagsOfAll},
+      {"find_frame", &Commands::FindFrame},
+      {"process_usage", &Commands::ProcessUsage},
+      {"move_clock", &Commands::MoveClock},
       {"process_pages", &Commands::ProcessPages},
       {"page_hold", &Commands::PageHold},
       {"page_check", &Commands::PageCheck},

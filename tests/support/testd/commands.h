@@ -46,6 +46,10 @@ class Commands {
   Result<Json> Hog(const Json& request);
   Result<Json> FrameFlags(const Json& request);
   Result<Json> FreeFrames(const Json& request);
+  Result<Json> FlagsOfAll(const Json& request);
+  Result<Json> FindFrame(const Json& request);
+  Result<Json> ProcessUsage(const Json& request);
+  Result<Json> MoveClock(const Json& request);
   Result<Json> ProcessPages(const Json& request);
   Result<Json> PageHold(const Json& request);
   Result<Json> PageCheck(const Json& request);

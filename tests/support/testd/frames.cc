@@ -71,6 +71,12 @@ std::vector<std::string> FlagNames(std::uint64_t flags) {
   return names;
 }
 
+Result<FrameFlag> ParseFlag(const std::string& name) {
+  for (const auto& [flag, known] : kNames)
+    if (name == known) return flag;
+  return Fail(ErrorCode::kInvalid, "no frame flag is called " + name);
+}
+
 Result<std::vector<std::uint64_t>> ReadFlags(PageFrame first, std::uint64_t count) {
   return ReadWords("/proc/kpageflags", first.number, count);
 }

@@ -38,6 +38,8 @@ enum class FrameFlag : unsigned {
 bool Has(std::uint64_t flags, FrameFlag flag);
 // Names of the flags above that are set, for people and tests.
 std::vector<std::string> FlagNames(std::uint64_t flags);
+// The one that FlagNames calls so.
+Result<FrameFlag> ParseFlag(const std::string& name);
 
 // `count` flag words from `first` on; fewer when the file ends.
 Result<std::vector<std::uint64_t>> ReadFlags(PageFrame first, std::uint64_t count);

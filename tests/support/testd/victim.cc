@@ -45,14 +45,6 @@ std::uint64_t AvailableBytes() {
   return 0;
 }
 
-std::byte* MapAnonymous(std::uint64_t bytes) {
-  void* area = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (area == MAP_FAILED) return nullptr;
-  ::madvise(area, bytes, MADV_NOHUGEPAGE);  // pages one by one: each is given out by the allocator
-  return static_cast<std::byte*>(area);
-}
-
 std::uint64_t PatternOf(std::uint64_t index) {
   return 0x5ea3a4d000000000ULL + index;
 }
@@ -176,11 +168,11 @@ void Serve(int fd, std::byte* area, std::uint64_t pages) {
   }
 }
 
-std::byte* MemoryFor(std::uint64_t pages, GuestPhysAddr at, GuestPhysAddr from,
+std::byte* MemoryFor(MemoryKind kind, std::uint64_t pages, GuestPhysAddr at, GuestPhysAddr from,
                      std::uint64_t leave) {
   if (at.value != 0) return FindPage(leave, [&](PageFrame f) { return f == FrameAt(at); });
   if (from.value != 0) return FindPage(leave, [&](PageFrame f) { return f >= FrameAt(from); });
-  return MapAnonymous(pages * PageSize());
+  return MapMemory(kind, pages * PageSize());
 }
 
 void VictimBody(int fd, const std::string& argument) {
@@ -189,9 +181,10 @@ void VictimBody(int fd, const std::string& argument) {
   GuestPhysAddr at, from;
   std::uint64_t leave = 0;
   bool reports_fault = false;
-  std::istringstream(argument) >> pages >> at.value >> from.value >> leave >> reports_fault;
+  unsigned kind = 0;
+  std::istringstream(argument) >> pages >> at.value >> from.value >> leave >> reports_fault >> kind;
   if (reports_fault) ReportFaultTo(fd);
-  std::byte* area = MemoryFor(pages, at, from, leave);
+  std::byte* area = MemoryFor(static_cast<MemoryKind>(kind), pages, at, from, leave);
   if (area == nullptr) return Say(fd, "none");
   // Before the pages can be bad: the kernel may clean caches over what becomes executable.
   ::mprotect(area, pages * PageSize(), PROT_READ | PROT_WRITE | PROT_EXEC);
@@ -246,7 +239,8 @@ Result<Victims::Started> Victims::Start(const VictimPlan& plan, std::chrono::mil
   const std::string argument =
       std::to_string(plan.pages) + " " + std::to_string(plan.at.value_or(GuestPhysAddr{}).value) +
       " " + std::to_string(plan.from.value_or(GuestPhysAddr{}).value) + " " +
-      std::to_string(plan.leave_bytes) + " " + std::to_string(plan.reports_fault ? 1 : 0);
+      std::to_string(plan.leave_bytes) + " " + std::to_string(plan.reports_fault ? 1 : 0) + " " +
+      std::to_string(static_cast<unsigned>(plan.memory));
   auto worker = StartWorker(VictimBody, argument);
   if (!worker) return Forward(worker);
   auto answer = ReceiveFrom(*worker, limit);

@@ -11,11 +11,13 @@
 
 #include "base/units.h"
 #include "tests/support/testd/children.h"
+#include "tests/support/testd/process_memory.h"
 
 namespace seaward::testd {
 
 struct VictimPlan {
-  std::uint64_t pages = 1;            // anonymous pages to map and fill with a pattern
+  std::uint64_t pages = 1;  // to map and fill with a pattern
+  MemoryKind memory = MemoryKind::kAnonymous;
   std::optional<GuestPhysAddr> at;    // hold exactly this frame (pages = 1), however it is got
   std::optional<GuestPhysAddr> from;  // hold a frame not below this one (pages = 1)
   std::uint64_t leave_bytes = 0;  // with `at` and `from`: memory to leave untouched while searching
