@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <limits>
 
@@ -7,11 +8,28 @@
 #include "base/crc32c.h"
 #include "base/file_io.h"
 #include "base/log.h"
+#include "base/mutants.h"
 #include "base/units.h"
 #include "base/uuid.h"
 
 namespace seaward {
 namespace {
+
+#ifndef SEAWARD_MUTANTS
+TEST(Mutants, AreNotInAProgramThatIsUsed) {
+  ASSERT_EQ(0, ::setenv("SEAWARD_MUTANT", "skip_commit", 1));
+  for (const auto& [mutant, name] : kAllMutants) EXPECT_FALSE(Lives(mutant)) << name;
+  static_assert(!Lives(Mutant::kSkipCommit), "compiled out");
+  ::unsetenv("SEAWARD_MUTANT");
+}
+#endif
+
+TEST(Mutants, AreListedInTheOrderOfTheirNumbers) {
+  std::size_t number = 0;
+  for (const auto& [mutant, name] : kAllMutants)
+    EXPECT_EQ(static_cast<std::size_t>(mutant), number++) << name;
+  EXPECT_EQ(number, static_cast<std::size_t>(Mutant::kSpin) + 1);
+}
 
 TEST(Crc32c, MatchesTheCheckValueOfRfc3720) {
   const std::string_view digits = "123456789";

@@ -1,5 +1,7 @@
 #include "guest-agent/boot/early_stage.h"
 
+#include "base/mutants.h"
+
 namespace seaward::agent {
 
 std::string_view ToString(EarlyEnd end) {
@@ -21,7 +23,8 @@ MonoTime EarlyStage::Deadline(const EarlyView& view) const {
 }
 
 std::optional<EarlyEnd> EarlyStage::Ended(const EarlyView& view, MonoTime now) const {
-  if (view.settled) return EarlyEnd::kSettled;
+  if (view.settled || (view.host_answered && Lives(Mutant::kEarlyLeaves)))
+    return EarlyEnd::kSettled;
   // A machine without the device is not kept waiting at all.
   if (!view.port_open && !view.console_device) return EarlyEnd::kNoPort;
   if (now < Deadline(view)) return std::nullopt;

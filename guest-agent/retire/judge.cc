@@ -2,6 +2,8 @@
 
 #include <cerrno>
 
+#include "base/mutants.h"
+
 namespace seaward::agent {
 namespace {
 
@@ -44,6 +46,8 @@ Outcome JudgeRefused(const Attempt& attempt) {
 }  // namespace
 
 Outcome Judge(const Attempt& attempt) {
+  if (Lives(Mutant::kTrustFlag) && attempt.after && attempt.after->Has(PageFlag::kHwpoison))
+    return Outcome::kRetired;
   switch (attempt.sys_errno) {
     case 0:
       return JudgeAccepted(attempt);

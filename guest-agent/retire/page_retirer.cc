@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "base/mutants.h"
 #include "guest-agent/retire/judge.h"
 
 namespace seaward::agent {
@@ -32,8 +33,9 @@ PageVerdict PageRetirer::Retire(PageFrame frame, Verb verb, std::optional<PageKi
   record_.Attempting(page, verb, kind);
   // A soft attempt on a flagged page says 0 whatever the page is used for: it proves nothing.
   const bool flagged = attempt.before && attempt.before->Has(PageFlag::kHwpoison);
-  attempt.sys_errno =
-      verb == Verb::kSoft && flagged ? EHWPOISON : offliner_.TakeOffline(verb, address);
+  if (!Lives(Mutant::kVerdictWithoutWrite))
+    attempt.sys_errno =
+        verb == Verb::kSoft && flagged ? EHWPOISON : offliner_.TakeOffline(verb, address);
   attempt.after = LookAt(memory_, frame);
 
   PageVerdict verdict{.outcome = Judge(attempt),
@@ -43,6 +45,7 @@ PageVerdict PageRetirer::Retire(PageFrame frame, Verb verb, std::optional<PageKi
                       .sys_errno = static_cast<std::uint16_t>(attempt.sys_errno),
                       .duration = clock_.Now() - began,
                       .cgroup = cgroup};
+  if (Lives(Mutant::kVerdictWithoutWrite)) verdict.outcome = protocol::Outcome::kRetired;
   record_.Concluded(page, verdict);
   return verdict;
 }

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/mutants.h"
+
 namespace seaward {
 namespace {
 
@@ -48,6 +50,8 @@ void AttachedRing::Drain() {
   const std::uint64_t lost = attachment_.ring.counters().lost;
   if (lost > lost_told_) user_.RingLost(*this, lost - std::exchange(lost_told_, lost));
   if (taken == kSlice) return again_.Start(std::chrono::nanoseconds(0), [this] { Drain(); });
+  if (Lives(Mutant::kSpin) && !ended_)
+    return again_.Start(std::chrono::nanoseconds(0), [this] { Drain(); });
   if (taken != 0 && !ended_) again_.Start(vmm::kLookAgain, [this] { Drain(); });
   if (ended_) user_.RingEnded(*this);
 }

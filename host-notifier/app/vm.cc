@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutants.h"
 #include "host-notifier/loop/process_watch.h"
 
 namespace seaward {
@@ -130,6 +131,7 @@ void Vm::BeginIncarnation(const ProcessIdentity& process) {
 }
 
 ledger::Backing Vm::Backing() const {
+  if (Lives(Mutant::kIgnoreIncarnation)) return ledger::Backing::kFixed;
   return context_.config.HasFixedBacking(identity_.name) ? ledger::Backing::kFixed
                                                          : ledger::Backing::kFresh;
 }

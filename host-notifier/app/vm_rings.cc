@@ -1,6 +1,8 @@
 // The VM's attached rings: exits on their way to the ledger, and answers on their way back.
 #include <algorithm>
 
+#include "base/mutants.h"
+
 #include "host-notifier/app/vm.h"
 
 namespace seaward {
@@ -26,6 +28,7 @@ AttachedRing* Vm::RingNumber(std::uint64_t number) {
 }
 
 void Vm::RingEventTaken(AttachedRing& from, const ring::RingEvent& event) {
+  if (Lives(Mutant::kReleaseEarly)) from.Release(event.token);
   intake_->Take(EventOfExit(event, context_.clock.WallNow()), from.process(),
                 [weak = weak_from_this(), number = from.number(),
                  event](const Result<ledger::RecordedEvent>& recorded) {

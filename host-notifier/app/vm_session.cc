@@ -1,7 +1,11 @@
 // The VM's channel and session: what the guest says and what becomes of it.
+#include <unistd.h>
+
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <utility>
+
+#include "base/mutants.h"
 
 #include "host-notifier/app/vm.h"
 
@@ -15,6 +19,7 @@ constexpr std::size_t kMaxWordsWaiting = 1024;
 }  // namespace
 
 void Vm::ChannelOpened() {
+  if (Lives(Mutant::kLeakDescriptor)) static_cast<void>(::dup(STDERR_FILENO));
   log_.Info("channel_open", {{"vm", identity_.name}});
   link_.SetReading(false);  // until the session may listen
   FollowProcess();

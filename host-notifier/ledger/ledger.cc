@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/mutants.h"
 #include "host-notifier/ledger/alarm_table.h"
 #include "host-notifier/ledger/ledger_file.h"
 #include "host-notifier/ledger/page_table.h"
@@ -69,6 +70,7 @@ Status Ledger::InOneCommit(WriteOperation operation, const std::function<Status(
   if (!transaction) return Forward(transaction);
   probe_.Reached(operation, CommitMoment::kBegun);
   if (auto done = work(); !done) return done;
+  if (Lives(Mutant::kSkipCommit) && operation == WriteOperation::kRecordEvent) return {};
   probe_.Reached(operation, CommitMoment::kWorked);
   if (auto done = transaction->Commit(); !done) return done;
   if (!together_) probe_.Reached(operation, CommitMoment::kCommitted);

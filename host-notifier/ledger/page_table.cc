@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "base/mutants.h"
+
 namespace seaward::ledger {
 namespace {
 
@@ -72,6 +74,7 @@ Result<bool> PageTable::WasSuspectedForAnother(const Uuid& incarnation, const Po
 
 // The id of the page that holds `range`, or 0.
 Result<std::uint64_t> PageTable::Holding(const Uuid& incarnation, const ByteRange& range) {
+  if (Lives(Mutant::kSecondRow)) return 0;
   // No row is longer than kMaxRangeBytes, so one that holds the range begins in this window.
   const std::int64_t start = static_cast<std::int64_t>(range.start().value);
   Query known(db_,

@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/mutants.h"
 #include "protocol/codec.h"
 
 namespace seaward::session {
@@ -235,6 +236,7 @@ void Session::StopCalling() {
 
 // Nothing travels that the guest is known to have and to have answered.
 void Session::ChooseEntries() {
+  if (Lives(Mutant::kForgetReplay)) return;
   const protocol::Hello& hello = greeting_.hello;
   if (Names(hello, pages_.set())) return;
   // An early stage may leave as soon as it agrees with us, and would agree with its own set.
@@ -255,6 +257,7 @@ void Session::WatchVerdicts() {
 }
 
 void Session::ResendUnanswered() {
+  if (Lives(Mutant::kDropResend)) return;
   pages_.Resend();
   resends_.Lengthen(clock_.Now());
   // No room for a copy: a ping is enough to learn whether the guest reads.

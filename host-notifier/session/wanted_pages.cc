@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutants.h"
 #include "protocol/codec.h"
 
 namespace seaward::session {
@@ -88,6 +89,7 @@ void WantedPages::Clear() {
 }
 
 void WantedPages::NewBoot() {
+  if (Lives(Mutant::kForgetReplay)) return;
   for (auto it = pages_.begin(); it != pages_.end();) {
     const auto next = std::next(it);
     Page& page = it->second;

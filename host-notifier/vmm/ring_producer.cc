@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/mutants.h"
+
 namespace seaward::vmm {
 namespace {
 
@@ -39,7 +41,7 @@ bool SameFact(const RingRecord& record, const SeaExit& exit) {
   if (waits != (exit.injection == Injection::kNative)) return false;
   return record.flags == exit.flags && record.esr == exit.esr &&
          ((record.attributes & kWalkedBit) != 0) == exit.walked &&
-         PageOf(record.gpa) == PageOf(exit.gpa.value) &&
+         (PageOf(record.gpa) == PageOf(exit.gpa.value) || Lives(Mutant::kCoalesceDistinct)) &&
          PageOf(record.gva) == PageOf(exit.gva.value) &&
          PageOf(record.hva) == PageOf(exit.hva.value);
 }
@@ -91,7 +93,7 @@ Published RingProducer::Publish(std::uint32_t vcpu, const SeaExit& exit) noexcep
     return Published::kCoalesced;
   lanes_[vcpu].last = 0;
   if (lanes_[vcpu].next - released >= view_.geometry().records_per_lane) {
-    Increment(lane.lost);
+    if (!Lives(Mutant::kSilentLoss)) Increment(lane.lost);
     RingDoorbell();
     return Published::kLost;
   }

@@ -14,6 +14,9 @@ target_compile_options(seaward_flags INTERFACE
   -Wall -Wextra -Wconversion -Wshadow -Werror
   $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor -Werror=switch>)
 target_link_libraries(seaward_flags INTERFACE Threads::Threads)
+if(SEAWARD_MUTANTS)
+  target_compile_definitions(seaward_flags INTERFACE SEAWARD_MUTANTS)
+endif()
 if(SEAWARD_SANITIZE)
   target_compile_options(seaward_flags INTERFACE -fsanitize=${SEAWARD_SANITIZE}
                          -fno-sanitize-recover=all -fno-omit-frame-pointer)
