@@ -74,7 +74,7 @@ Result<LedgerPicture> LookAtLedger(Machines& machines) {
       continue;
     }
     auto range = ByteRange::Make({static_cast<std::uint64_t>(row["gpa"].get<std::int64_t>())},
-                                       row["length"].get<std::uint64_t>());
+                                 row["length"].get<std::uint64_t>());
     if (!range) return Forward(range);
     picture.rows.push_back({number, *range, row["life"].get<std::string>(),
                             row["outcome"].get<std::string>(), row["kind"].get<std::string>(),
