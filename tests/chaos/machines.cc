@@ -77,6 +77,7 @@ Status Machines::StartGuest() {
 
 Status Machines::StartVmm() {
   exits_ = {};
+  vmm_log_read_ = ReadTextFile(VmmLog(), kMaxLog).value_or("").size();
   auto started =
       testing::ChildProcess::Start({.argv = {SEAWARD_CHAOS_VMM, libvirtd_->folder() + "/vmm.sock",
                                              TcgGuest::ChannelPath(libvirtd_->folder(), kGuestName),
