@@ -75,6 +75,10 @@ Status Machines::StartGuest() {
   return {};
 }
 
+std::string Machines::console_path() const {
+  return libvirtd_->folder() + "/rt/" + kGuestName + "-console.log";
+}
+
 Status Machines::StartVmm() {
   exits_ = {};
   vmm_log_read_ = ReadTextFile(VmmLog(), kMaxLog).value_or("").size();

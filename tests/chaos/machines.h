@@ -27,6 +27,8 @@ class Machines {
   static Result<std::unique_ptr<Machines>> Start(const testing::GuestImages& images, World world);
 
   World world() const { return world_; }
+  // Also of a guest that did not come up, when there is no guest().
+  std::string console_path() const;
   testing::TcgGuest& guest() { return *guest_; }
   testing::NotifierHost& host() { return *host_; }
   testing::GuestShell& shell() { return guest_->shell(); }

@@ -1,7 +1,9 @@
 #include "tests/chaos/run.h"
 
+#include <algorithm>
 #include <cstdio>
 
+#include "base/file_io.h"
 #include "tests/chaos/actor.h"
 #include "tests/chaos/inspector.h"
 
@@ -30,7 +32,13 @@ class Player {
                      std::string(TraitsOf(step.kind).name) + ": " + done.error().Text()};
   }
 
-  std::string Evidence() { return machines_.host().Logs(); }
+  // What notifier and guest said last.
+  std::string Evidence() {
+    constexpr std::size_t kTail = 2000;
+    const std::string console = ReadTextFile(machines_.console_path(), 64U << 20).value_or("");
+    return machines_.host().Logs() + "\n--- console of the guest\n" +
+           console.substr(console.size() - std::min(console.size(), kTail));
+  }
 
  private:
   Machines& machines_;
