@@ -31,6 +31,8 @@ constexpr int kAllowed[] = {
     SCMP_SYS(sched_yield), SCMP_SYS(restart_syscall),
     // The kernel's device events; `socket` itself below.
     SCMP_SYS(bind), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg),
+    // Log records to journald.
+    SCMP_SYS(sendto),
     // Memory; mmap and mprotect below.
     SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(mlockall),
     // The process itself.
@@ -55,6 +57,10 @@ bool AllowConditionally(scmp_filter_ctx filter) {
          seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, no_code) == 0 &&
          seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
                           SCMP_A0(SCMP_CMP_EQ, AF_NETLINK)) == 0 &&
+         // To journald, by an agent that has started itself again.
+         seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+                          SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
+                          SCMP_A1(SCMP_CMP_EQ, SOCK_DGRAM | SOCK_CLOEXEC)) == 0 &&
          seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, a_thread) == 0 &&
          // Its flags lie in memory, where a filter cannot look: the C library then takes clone.
          seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0;

@@ -10,8 +10,12 @@
 
 #include <csignal>
 #include <functional>
+#include <string>
 #include <thread>
 
+#include "base/journal_sink.h"
+#include "base/unique_fd.h"
+#include "base/unix_socket.h"
 #include "guest-agent/app/change_watcher.h"
 #include "guest-agent/app/rehearsal.h"
 
@@ -76,6 +80,27 @@ TEST(SyscallFilter, AThreadAndTheKernelsEventsWork) {
     std::thread([&ran] { ran = true; }).join();
     return ran && ChangeWatcher::Open().has_value();
   });
+}
+
+TEST(SyscallFilter, RecordsReachTheJournalOfAnAgentThatRunsOnAndOfOneThatStartsAgain) {
+  const std::string path = ::testing::TempDir() + "journal-" + std::to_string(::getpid());
+  const UniqueFd journal(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const auto address = UnixAddress(path);
+  ASSERT_EQ(::bind(journal.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)),
+            0);
+  const auto before = JournalSink::Open(path, "agent");
+  ASSERT_TRUE(before);
+  ExpectWorks([&] {
+    before->Tell({LogLevel::kInfo, "first", {}});
+    const auto again = JournalSink::Open(path, "agent");
+    if (again == nullptr) return false;
+    again->Tell({LogLevel::kInfo, "second", {}});
+    return true;
+  });
+  char datagram[256];
+  for (int i = 0; i < 2; ++i)
+    EXPECT_GT(::recv(journal.get(), datagram, sizeof(datagram), MSG_DONTWAIT), 0) << i;
+  ::unlink(path.c_str());
 }
 
 TEST(SyscallFilter, TheAgentMayStartItselfAgainUnderIt) {
