@@ -154,7 +154,9 @@ BootPlan PlanBootList(const std::vector<JournalEntry>& entries, const PlanKnowle
                       const PlanLimits& limits) {
   BootPlan plan;
   std::vector<Candidate> fit;
-  for (const JournalEntry& entry : entries) Judge(entry, knowledge, plan, fit);
+  // What was retired before the guest migrated is good memory for the next boot.
+  for (const JournalEntry& entry : entries)
+    if (!entry.other_memory) Judge(entry, knowledge, plan, fit);
   std::vector<Candidate> wanted = Merged(std::move(fit));
   std::stable_sort(wanted.begin(), wanted.end(), [](const Candidate& a, const Candidate& b) {
     if (a.need != b.need) return a.need < b.need;

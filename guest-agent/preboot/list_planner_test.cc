@@ -52,6 +52,14 @@ TEST_F(ListPlannerTest, NeighboursAreOneRangeWhateverTheirOrder) {
   EXPECT_THAT(plan.refused, IsEmpty());
 }
 
+TEST_F(ListPlannerTest, PagesOfTheMemoryBeforeAMigrationAreNotListed) {
+  JournalEntry left = Entry(0x48000000);
+  left.other_memory = true;
+  const BootPlan plan = Plan({left, Entry(0x4a000000)});
+  EXPECT_THAT(plan.ranges, ElementsAre(ListedRange{0x4a000000, 1, 0}));
+  EXPECT_THAT(plan.refused, IsEmpty());
+}
+
 TEST_F(ListPlannerTest, WhatIsNoMemoryOrTheFirmwaresIsLeftOut) {
   const BootPlan plan = Plan({Entry(0x09000000), Entry(0x60000000), Entry(0x90000000)});
   EXPECT_THAT(plan.ranges, IsEmpty());
