@@ -198,13 +198,12 @@ void Agent::KeepForNextBoot(const BootLog& log) {
     const PageVerdict& verdict = record.verdict;
     const bool open = verdict.outcome == Outcome::kDeferred || verdict.outcome == Outcome::kNotRam;
     if (!record.concluded || open || verdict.verb != Verb::kHard) continue;
-    const protocol::VerdictRecord concluded{.id = 1,
-                                            .range = record.range,
-                                            .outcome = verdict.outcome,
-                                            .kind = verdict.kind,
-                                            .stage = verdict.stage,
-                                            .sys_errno = verdict.sys_errno};
-    (void)journal_.Add({concluded, Evidence::kLatent});
+    (void)journal_.Recollect({.id = 1,
+                              .range = record.range,
+                              .outcome = verdict.outcome,
+                              .kind = verdict.kind,
+                              .stage = verdict.stage,
+                              .sys_errno = verdict.sys_errno});
   }
   SaveJournalSoon();
 }

@@ -104,6 +104,29 @@ TEST_F(JournalTest, KnownPagesAreMergedByEvidenceAndBoot) {
             "0x4000+0x1000 latent now\n0x8000+0x2000 latent now\n");
 }
 
+TEST_F(JournalTest, WhatTheEarlyStageDidIsOfThisBootAndHasTheReasonOfBefore) {
+  PageJournal before(Id(1), Id(8));
+  before.BackedBy(Id(2));
+  ASSERT_TRUE(before.Add(Verdict(Pages(4, 2))));
+  PageJournal now(Id(1), Id(9));
+  now.Adopt(before.Content());
+  for (const ByteRange& page : {Pages(5), Pages(7)})
+    EXPECT_TRUE(now.Recollect(Verdict(page).record));
+  EXPECT_EQ(Text(now.KnownPages({})),
+            "0x4000+0x1000 consumed\n0x5000+0x1000 consumed now\n0x7000+0x1000 latent now\n");
+}
+
+TEST_F(JournalTest, WhatTheJournalSaysOfThisBootIsNotRecollected) {
+  PageJournal journal(Id(1), Id(9));
+  journal.BackedBy(Id(2));
+  ASSERT_TRUE(journal.Add(Verdict(Pages(5))));
+  journal.BackedBy(Id(3));
+  journal.MarkSaved();
+  EXPECT_TRUE(journal.Recollect(Verdict(Pages(5)).record));
+  EXPECT_FALSE(journal.changed());
+  EXPECT_EQ(Text(journal.KnownPages({})), "") << "it is of the memory before the migration";
+}
+
 TEST_F(JournalTest, AnAttemptOnALargerPageAroundAnEntryIsTheEntrys) {
   PageJournal journal(Id(1), Id(9));
   ASSERT_TRUE(journal.Add(Verdict(Pages(5))));

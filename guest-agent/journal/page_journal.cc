@@ -70,6 +70,26 @@ bool PageJournal::Add(const KeptVerdict& kept) {
   return true;
 }
 
+bool PageJournal::Recollect(const protocol::VerdictRecord& verdict) {
+  const ByteRange& range = verdict.range;
+  std::vector<KeptVerdict> missed;
+  bool touched = false;
+  auto it = entries_.upper_bound(GuestPhysAddr{range.last()});
+  for (; it != entries_.begin() && std::prev(it)->second.range.Overlaps(range); --it) {
+    touched = true;
+    const JournalEntry& entry = std::prev(it)->second;
+    if (entry.this_boot) continue;
+    const std::uint64_t first = std::max(entry.range.start().value, range.start().value);
+    const std::uint64_t last = std::min(entry.range.last(), range.last());
+    missed.push_back({verdict, entry.evidence});
+    missed.back().record.range = ByteRange::Make(GuestPhysAddr{first}, last - first + 1).value();
+  }
+  if (!touched) missed.push_back({verdict, protocol::Evidence::kLatent});
+  bool kept = true;
+  for (const KeptVerdict& part : missed) kept = Add(part) && kept;
+  return kept;
+}
+
 // What an entry knows of memory outside of `range` stays.
 void PageJournal::Forget(const ByteRange& range) {
   auto it = entries_.upper_bound(range.start());

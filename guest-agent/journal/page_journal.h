@@ -26,6 +26,9 @@ class PageJournal {
 
   // A verdict of this boot; a final one replaces an earlier one. False: the journal is full.
   bool Add(const KeptVerdict& verdict);
+  // A verdict of this boot that the journal may have missed: the early stage has no disk. What the
+  // journal says of this boot stands; why the page is bad is an earlier entry's word, else latent.
+  bool Recollect(const protocol::VerdictRecord& verdict);
   // What a host that lost its record is told: all that is of the present memory, and the pages that
   // this boot attempted without a word in the journal, as the early stage does.
   std::vector<protocol::KnownRecord> KnownPages(std::span<const ByteRange> attempted) const;
