@@ -43,6 +43,7 @@ class FreeMemory final : public GuestMemory, public PageOffliner, public Session
     for (const auto& record : progress.records)
       retired_bytes += record.outcome == protocol::Outcome::kRetired ? record.range.length() : 0;
   }
+  std::vector<protocol::KnownRecord> KnownPages() override { return {}; }
   void OnSynced() override {}
   void OnForgotten(const ByteRange&) override {}
   std::size_t writes = 0;

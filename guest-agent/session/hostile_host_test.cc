@@ -32,6 +32,7 @@ class Edge final : public SessionEdge {
   std::uint64_t HardwareCorruptedBytes() override { return 0; }
   void OnLive(const protocol::HelloAck&) override {}
   void OnProgress(const RetirementProgress&) override {}
+  std::vector<protocol::KnownRecord> KnownPages() override { return {}; }
   void OnSynced() override {}
   void OnForgotten(const ByteRange&) override {}
   std::uint64_t offered = 0;
@@ -58,7 +59,7 @@ class HostileHost : public ::testing::Test {
     return ByteRange::Make(GuestPhysAddr{start}, (1 + Below(most)) * 4096).value();
   }
   Message AnyMessage() {
-    switch (Below(8)) {
+    switch (Below(9)) {
       case 0:
         return protocol::HelloAck{.incarnation = Uuid{{std::byte(Below(256))}}};
       case 1:
@@ -69,6 +70,8 @@ class HostileHost : public ::testing::Test {
         return protocol::Ping{};
       case 4:
         return protocol::HelloRequest{};
+      case 5:
+        return protocol::Recall{};
       default: {
         protocol::Poison poison;
         for (std::uint64_t i = 0, n = 1 + Below(20); i < n; ++i)
