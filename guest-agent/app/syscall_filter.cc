@@ -62,6 +62,10 @@ bool AllowConditionally(scmp_filter_ctx filter) {
                           SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
                           SCMP_A1(SCMP_CMP_EQ, SOCK_DGRAM | SOCK_CLOEXEC)) == 0 &&
          seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, a_thread) == 0 &&
+         // The journal's thread gives its priority away, when it first runs: after the filter came,
+         // on a busy machine.
+         seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sched_setscheduler), 1,
+                          SCMP_A1(SCMP_CMP_EQ, SCHED_OTHER)) == 0 &&
          // Its flags lie in memory, where a filter cannot look: the C library then takes clone.
          seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0;
 }

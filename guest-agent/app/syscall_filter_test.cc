@@ -1,6 +1,7 @@
 #include "guest-agent/app/syscall_filter.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@
 #include "base/unix_socket.h"
 #include "guest-agent/app/change_watcher.h"
 #include "guest-agent/app/rehearsal.h"
+#include "guest-agent/journal/journal_writer.h"
 
 namespace seaward::agent {
 namespace {
@@ -79,6 +81,27 @@ TEST(SyscallFilter, AThreadAndTheKernelsEventsWork) {
     bool ran = false;
     std::thread([&ran] { ran = true; }).join();
     return ran && ChangeWatcher::Open().has_value();
+  });
+}
+
+// The thread may get the processor for the first time when the filter is there already, and does
+// for sure in an agent that started itself again.
+TEST(SyscallFilter, AJournalWhoseThreadStartsBehindItIsSaved) {
+  const std::string path = ::testing::TempDir() + "filtered-journal-" + std::to_string(::getpid());
+  ExpectWorks([&] {
+    bool saved = false;
+    JournalWriter(path, [&saved](const Status& done, const JournalContent&) {
+      saved = done.has_value();
+    }).Save({});
+    return saved;
+  });
+  ::unlink(path.c_str());
+}
+
+TEST(SyscallFilter, RealTimePriorityForItselfEndsTheAgent) {
+  ExpectKilled([] {
+    const sched_param first{.sched_priority = 1};
+    return ::sched_setscheduler(0, SCHED_FIFO, &first) == 0;
   });
 }
 
