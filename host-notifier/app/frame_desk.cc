@@ -137,6 +137,11 @@ void FrameDesk::Record(const std::shared_ptr<Gathering>& gathering, const Sighti
                        std::optional<ByteRange> range) {
   const auto work = works_.find(gathering->frame);
   if (work == works_.end()) return;
+  if (!range && CanWait(work->second) && !sighting.vm->attached()) {
+    gathering->failed =
+        Error{ErrorCode::kBusy, 0, sighting.vm->identity().name + " is not attached"};
+    return Closed(gathering);
+  }
   const MonoTime now = parts_.clock.Now();
   PoisonEvent event =
       range ? ClassifyReport(*range, work->second.evidence, now, parts_.clock.WallNow())
@@ -154,9 +159,12 @@ void FrameDesk::Record(const std::shared_ptr<Gathering>& gathering, const Sighti
     } else {
       gathering->report.placeless.push_back(vm);
     }
-    const auto self = weak.lock();
-    if (--gathering->open == 0 && self != nullptr) self->Finish(gathering);
+    if (const auto self = weak.lock()) self->Closed(gathering);
   });
+}
+
+void FrameDesk::Closed(const std::shared_ptr<Gathering>& gathering) {
+  if (--gathering->open == 0) Finish(gathering);
 }
 
 void FrameDesk::Finish(const std::shared_ptr<Gathering>& gathering) {
@@ -183,13 +191,16 @@ void FrameDesk::End(PageFrame frame, Result<observe::FrameReport> result) {
   for (const Done& done : work.mapped().waiting) done(result);
 }
 
-// What the kernel said is not said again: it waits for VMs that are not known yet, and for the end
-// of a drain. Whoever asks over the control socket is told at once.
+// What the kernel said is not said again. Whoever asks over the control socket is told at once.
+bool FrameDesk::CanWait(const Work& work) const {
+  return work.source == Source::kHostKernel && parts_.clock.Now() < started_ + kUntilVmsAreKnown;
+}
+
+// VMs and their VMMs that are not there yet, and the end of a drain.
 bool FrameDesk::TryAgain(PageFrame frame, const Error& why) {
   const auto work = works_.find(frame);
   if (work == works_.end() || work->second.source != Source::kHostKernel) return false;
-  const bool early = parts_.clock.Now() < started_ + kUntilVmsAreKnown;
-  if (why.code != ErrorCode::kBusy && !early) return false;
+  if (why.code != ErrorCode::kBusy && !CanWait(work->second)) return false;
   for (const Done& done : std::exchange(work->second.waiting, {})) done(tl::unexpected<Error>(why));
   to_retry_.push_back(frame);
   if (to_retry_.size() == 1) retry_.Start(kBeforeRetry, [this] { Retry(); });

@@ -40,7 +40,7 @@ class FrameDesk : public std::enable_shared_from_this<FrameDesk> {
   static constexpr std::size_t kMostAtATime = 256;
   // What comes again of one frame within it is the same news by another way (rasdaemon, QEMU).
   static constexpr std::chrono::seconds kSameNews{10};
-  // After its start the notifier does not know its VMs yet.
+  // After its start the notifier does not know its VMs yet, and their VMMs are not attached.
   static constexpr std::chrono::seconds kUntilVmsAreKnown{30};
 
   // All parts outlive it.
@@ -85,7 +85,11 @@ class FrameDesk : public std::enable_shared_from_this<FrameDesk> {
   void LocateByRecord(const std::shared_ptr<Gathering>& gathering, const Sighting& sighting);
   void Record(const std::shared_ptr<Gathering>& gathering, const Sighting& sighting,
               std::optional<ByteRange> range);
+  // One sighting is through.
+  void Closed(const std::shared_ptr<Gathering>& gathering);
   void Finish(const std::shared_ptr<Gathering>& gathering);
+  // More may be known soon of what it asks for.
+  bool CanWait(const Work& work) const;
   void End(PageFrame frame, Result<observe::FrameReport> result);
   bool TryAgain(PageFrame frame, const Error& why);
   void Retry();

@@ -74,9 +74,15 @@ class HostFrameTest : public InterposerProcessTest {
     ASSERT_EQ(static_cast<ssize_t>(line.size()), ::write(kernel_.get(), line.data(), line.size()));
   }
   void VmRuns(const std::string& more = "") {
+    VmRunsUnattached(more);
+    VmmAttachesAndGuestIsInStep();
+  }
+  void VmRunsUnattached(const std::string& more = "") {
     Configure("none", "host_trace:\n  tracefs: " + (dir_ / "tracing") + "\n" + more);
     GuestBoots();
     StartNotifier();
+  }
+  void VmmAttachesAndGuestIsInStep() {
     InterposerAttaches(&vmm_tells_);
     Until("the VMM is attached", [this] { return StatusOf("/vms/0/attached") == true; });
     Until("the guest is in step", [this] { return guest_.synced(); });
@@ -166,11 +172,14 @@ TEST_F(HostFrameTest, WhatTheHostsKernelFindsTakesTheSameWay) {
   StopNotifier();
 }
 
-// The trace keeps what came while no notifier ran; VMs are not known at once.
+// The trace keeps what came while no notifier ran; VMs are not known at once, and attach later.
 TEST_F(HostFrameTest, WhatTheKernelSaidBeforeTheVmIsKnownIsKept) {
   HostHasTracefs();
   KernelSays(frame_);
-  VmRuns();
+  VmRunsUnattached();
+  Until("the VM is known", [this] { return Logged("event=vm_running"); });
+  Until("the kernel's word is known", [this] { return Logged("event=host_kernel_error"); });
+  VmmAttachesAndGuestIsInStep();
   Until("the guest retires it", [this] { return StatusOf("/vms/0/pages/0/life") == "retired"; });
   StopNotifier();
 }

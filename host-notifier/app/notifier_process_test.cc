@@ -1,5 +1,7 @@
 #include <sys/resource.h>
 
+#include <filesystem>
+
 #include "host-notifier/app/notifier_process_fixture.h"
 
 namespace seaward {
@@ -139,11 +141,15 @@ TEST_F(NotifierProcessTest, ANewBootGetsEveryPageAgain) {
 
 TEST_F(NotifierProcessTest, FullDiskKeepsSlotsAndSaysSoWhileDeliveryGoesOn) {
   GuestBoots();
-  // In 512-byte blocks. A fresh ledger fits with some room; its log overruns that after a few
-  // events.
-  StartNotifier("ulimit -S -f 340;");
+  StartNotifier();
   VmmAttaches();
   std::uint64_t next = 0;
+  VcpuConsumesPoison(kPage + 4096 * next++);
+  Until("the guest retires it", [this] { return StatusOf("/vms/0/pages/0/life") == "retired"; });
+  // Room for a few events more in the ledger's log.
+  const rlim_t full = std::filesystem::file_size(dir_ / "state/ledger.db-wal") + 32768;
+  const rlimit limit{full, RLIM_INFINITY};
+  ASSERT_EQ(0, ::prlimit(notifier_.pid(), RLIMIT_FSIZE, &limit, nullptr));
   Until("the ledger refuses", [this, &next] {
     if (VmmStatus().waiting == 0) VcpuConsumesPoison(kPage + 4096 * next++);
     return Logged("event=ledger_not_writable");

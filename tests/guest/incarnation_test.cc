@@ -1,6 +1,5 @@
 // A guest whose memory is another one although it runs on: its state saved, put back, migrated.
 #include <algorithm>
-#include <fstream>
 
 #include "tests/guest/guarded_guest.h"
 
@@ -20,33 +19,23 @@ class IncarnationOfGuest : public GuardedGuest {
   // Retired by the guest; what the notifier `at` knows of it.
   GuestPhysAddr GoesBad(NotifierHost& at) {
     const GuestPhysAddr page = FreePage();
-    Status reported;
     // Right after it came the domain may not be known yet.
-    EXPECT_TRUE(WaitUntil(
-        [&] {
-          reported = at.Report(page, "latent");
-          return reported.has_value();
-        },
-        kPatience))
-        << reported.error().Text() << at.Logs();
+    const auto reported = at.ReportOnceKnown(page, "latent");
+    EXPECT_TRUE(reported) << reported.error().Text() << at.Logs();
     const auto verdict = at.WaitForVerdict(page, guest().boot_id());
     EXPECT_TRUE(verdict && verdict->outcome == "retired") << at.Logs();
     EXPECT_TRUE(HasFlag(page, "HWPOISON"));
     return page;
   }
-  std::string QemuPid() {
-    std::ifstream in(guest().qemu_pid_path());
-    std::string pid;
-    in >> pid;
-    return pid;
-  }
+  // 0: none
+  pid_t QemuPid() { return guest().QemuPid().value_or(0); }
   std::string image_;
   bool away_ = false;  // the guest does not run under the bench's libvirtd any more
 };
 
 TEST_F(IncarnationOfGuest, EndsWithASaveAndTheRestoredGuestBeginsAnother) {
   const GuestPhysAddr page = GoesBad(host());
-  const std::string pid = QemuPid();
+  const pid_t pid = QemuPid();
   auto done = guest().Save(image_);
   ASSERT_TRUE(done.has_value()) << done.error().Text();
   ASSERT_TRUE(host().WaitForLife(page, "closed")) << host().Logs();
@@ -134,8 +123,7 @@ class GuestOfItsOwn : public ::testing::Test {
   }
   GuestPhysAddr GoesBad() {
     const GuestPhysAddr page = guest_->PickFreePage().value();
-    EXPECT_TRUE(WaitUntil([&] { return host_->Report(page, "latent").has_value(); }, kPatience))
-        << host_->Logs();
+    EXPECT_TRUE(host_->ReportOnceKnown(page, "latent")) << host_->Logs();
     EXPECT_TRUE(IsPoisoned(page)) << host_->Logs();
     return page;
   }

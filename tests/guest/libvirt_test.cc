@@ -11,15 +11,9 @@ class GuestOfLibvirt : public GuardedGuest {
   void SetUp() override { UseMachines(bench->GuardedThroughLibvirt()); }
   void ReportAndExpectRetired() {
     const GuestPhysAddr page = FreePage();
-    Status reported;
     // Right after a restart the domain may not be known yet.
-    ASSERT_TRUE(WaitUntil(
-        [&] {
-          reported = host().Report(page, "latent");
-          return reported.has_value();
-        },
-        kPatience))
-        << reported.error().Text() << host().Logs();
+    const auto reported = host().ReportOnceKnown(page, "latent");
+    ASSERT_TRUE(reported) << reported.error().Text() << host().Logs();
     ExpectRetiredOnce(page);
     reported_.push_back(page);
   }

@@ -1,8 +1,6 @@
 // The policy's interventions on a real domain: QEMU under a private libvirtd.
 #include <libvirt/libvirt.h>
 
-#include <fstream>
-
 #include "tests/guest/guarded_guest.h"
 
 namespace seaward::testing {
@@ -57,27 +55,16 @@ class PolicyOnGuest : public GuardedGuest {
   }
   // On record before there is a rule, so that the rule finds it whatever it does to the guest.
   void GoesBad() {
-    const GuestPhysAddr page = FreePage();
-    Status reported;
-    ASSERT_TRUE(WaitUntil(
-        [&] {
-          reported = host().Report(page, "latent");
-          return reported.has_value();
-        },
-        kPatience))
-        << reported.error().Text();
+    const auto reported = host().ReportOnceKnown(FreePage(), "latent");
+    ASSERT_TRUE(reported) << reported.error().Text();
   }
   int State() {
     int state = 0;
     int reason = 0;
     return virDomainGetState(domain_, &state, &reason, 0) == 0 ? state : -1;
   }
-  std::string QemuPid() {
-    std::ifstream in(bench->libvirtd().status_dir() + "/guest.pid");
-    std::string pid;
-    in >> pid;
-    return pid;
-  }
+  // 0: none
+  pid_t QemuPid() { return guest().QemuPid().value_or(0); }
   static constexpr char kNamespace[] = "urn:seaward:policy:1";
   virConnectPtr connection_ = nullptr;
   virDomainPtr domain_ = nullptr;
@@ -91,7 +78,7 @@ TEST_F(PolicyOnGuest, PausesTheDomain) {
 }
 
 TEST_F(PolicyOnGuest, ResetsTheDomainInItsMemory) {
-  const std::string pid = QemuPid();
+  const pid_t pid = QemuPid();
   GoesBad();
   PolicyIs("rules: [{name: again, when: pages, act: reset}]\n");
   ASSERT_TRUE(EndsAs("again", "done")) << host().Logs();
@@ -101,7 +88,7 @@ TEST_F(PolicyOnGuest, ResetsTheDomainInItsMemory) {
 }
 
 TEST_F(PolicyOnGuest, RestartsATransientDomainInNewMemoryOnlyWhereItMay) {
-  const std::string pid = QemuPid();
+  const pid_t pid = QemuPid();
   GoesBad();
   PolicyIs("rules: [{name: cold, when: pages, act: cold_restart}]\n");
   ASSERT_TRUE(EndsAs("cold", "refused")) << host().Logs();

@@ -14,6 +14,8 @@ namespace {
 
 constexpr auto kAnswerLimit = std::chrono::seconds(60);  // two busy cores
 constexpr auto kQueryLimit = std::chrono::seconds(30);
+// libvirtd starts, the notifier connects to it again.
+constexpr auto kKnownLimit = std::chrono::seconds(60);
 
 template <class T>
 T Field(const nlohmann::json& row, const char* key) {
@@ -96,6 +98,12 @@ Status NotifierHost::Report(GuestPhysAddr page, const std::string& evidence) {
                           "--evidence", evidence});
   if (!done) return Forward(done);
   return {};
+}
+
+Status NotifierHost::ReportOnceKnown(GuestPhysAddr page, const std::string& evidence) {
+  Status reported;
+  (void)WaitUntil([&] { return (reported = Report(page, evidence)).has_value(); }, kKnownLimit);
+  return reported;
 }
 
 Result<nlohmann::json> NotifierHost::Seawardctl(std::vector<std::string> arguments) {

@@ -59,6 +59,8 @@ class NotifierHost {
   Status Publish(GuestPhysAddr page);
   // `seawardctl report`.
   Status Report(GuestPhysAddr page, const std::string& evidence);
+  // The same, for a domain that the notifier may not know yet: tells it until it is taken.
+  Status ReportOnceKnown(GuestPhysAddr page, const std::string& evidence);
   // `seawardctl ARGUMENTS... --json`, parsed.
   Result<nlohmann::json> Seawardctl(std::vector<std::string> arguments);
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
@@ -215,11 +216,19 @@ Status TcgGuest::Resume() {
   return {};
 }
 
-Status TcgGuest::KillVmm() {
-  auto text = ReadTextFile(qemu_pid_path(), 64);
+Result<pid_t> TcgGuest::QemuPid() const {
+  const std::string path = folder_ + "/rt/libvirt/qemu/run/" + plan_.name + ".pid";
+  auto text = ReadTextFile(path, 64);
   if (!text) return Forward(text);
-  const pid_t pid = static_cast<pid_t>(std::strtol(text->c_str(), nullptr, 10));
-  if (pid <= 1 || ::kill(pid, SIGKILL) != 0) return Fail(ErrorCode::kNotFound, qemu_pid_path());
+  const auto pid = static_cast<pid_t>(std::strtol(text->c_str(), nullptr, 10));
+  if (pid <= 1) return Fail(ErrorCode::kNotFound, path + " names no process");
+  return pid;
+}
+
+Status TcgGuest::KillVmm() {
+  auto pid = QemuPid();
+  if (!pid) return Forward(pid);
+  if (::kill(*pid, SIGKILL) != 0) return FailErrno(errno, "kill QEMU");
   const bool gone = WaitUntil([this] { return !Domain(uri_).Find(plan_.name); }, kToolLimit);
   if (!gone) return Fail(ErrorCode::kTimeout, "libvirt holds on to " + plan_.name);
   return {};

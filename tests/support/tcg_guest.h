@@ -76,9 +76,8 @@ class TcgGuest {
   const GuestPlan& plan() const { return plan_; }
   // The host's end of org.seaward.agent.0.
   std::string channel_path() const { return ChannelPath(folder_, plan_.name); }
-  std::string qemu_pid_path() const {
-    return folder_ + "/rt/libvirt/qemu/run/" + plan_.name + ".pid";
-  }
+  // Of the process that is its QEMU now.
+  Result<pid_t> QemuPid() const;
   // The same before the guest exists; `folder` is the libvirtd's.
   static std::string ChannelPath(const std::string& folder, const std::string& guest_name) {
     return folder + "/rt/" + guest_name + "-agent.sock";
