@@ -114,6 +114,10 @@ void GuardedGuest::TearDown() {
     const std::string console = ReadTextFile(guest().console_path(), 64U << 20).value_or("");
     std::printf("--- console of the guest\n%s\n",
                 console.substr(console.size() - std::min(console.size(), kTail)).c_str());
+    // Twice: a guest that hangs stands still.
+    for (const char* question : {"info status", "info registers", "info registers"})
+      std::printf("--- %s\n%s\n", question,
+                  guest().AskMonitor(question).value_or("no answer").substr(0, kTail / 4).c_str());
     return bench->Discard();
   }
   // Those that died are unknown to the command server by now: an error says nothing here.
