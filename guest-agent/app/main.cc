@@ -34,9 +34,10 @@ int Failed(const Logger& log, const Error& why) {
 }
 
 void PrepareMemory(const Agent::Environment& environment) {
+  DropStartupMemory();
+  if (!RehearseRetirement(environment.page_size)) environment.log.Error("rehearsal_failed");
   if (const auto locked = LockMemory(); !locked)
     environment.log.Warning("memory_not_locked", {{"why", locked.error().Text()}});
-  if (!RehearseRetirement(environment.page_size)) environment.log.Error("rehearsal_failed");
 }
 
 int Serve(const AgentConfig& config, protocol::Stage stage) {
@@ -59,6 +60,11 @@ int Serve(const AgentConfig& config, protocol::Stage stage) {
   if (!loop) return Failed(log, loop.error());
   if (const auto filtered = FilterSystemCalls(); !filtered)
     log.Warning("system_calls_not_filtered", {{"why", filtered.error().Text()}});
+  if (stage == protocol::Stage::kRun) {
+    // Before the memory is prepared, which gives back what only a start needs.
+    (*agent)->MarkRunning();
+    (*agent)->LookForPort();
+  }
   if (locks) PrepareMemory(environment);
   if (stage == protocol::Stage::kEarly) {
     const auto end = loop->RunEarly(early);
@@ -69,7 +75,6 @@ int Serve(const AgentConfig& config, protocol::Stage stage) {
       (*agent)->RetireWhatTheDriverLeft(clock.Now() + config.early.limit);
     return kOk;
   }
-  (*agent)->MarkRunning();
   const auto ended = loop->Run();
   (*agent)->SaveJournalNow();
   return ended ? kOk : Failed(log, ended.error());

@@ -10,7 +10,7 @@
 
 namespace seaward::agent {
 
-inline constexpr std::size_t kReservedBytes = 256 << 10;
+inline constexpr std::size_t kReservedBytes = 224 << 10;
 
 // Null only when malloc has nothing either.
 void* TakeReserved(std::size_t bytes);

@@ -4,8 +4,11 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/clock.h"
@@ -54,11 +57,18 @@ class FreeMemory final : public GuestMemory, public PageOffliner, public Session
   std::vector<char> retired_;
 };
 
-std::vector<std::vector<std::byte>> Frames() {
+// Beside the reserve: they are the host's, and an agent holds one at a time.
+std::array<std::byte, 256 << 10> host_memory;
+
+std::vector<std::span<const std::byte>> Frames() {
   std::uint32_t sequence = 0;
-  std::vector<std::vector<std::byte>> frames;
+  std::size_t used = 0;
+  std::vector<std::span<const std::byte>> frames;
   const auto add = [&](const protocol::Message& message) {
-    frames.push_back(protocol::EncodeFrame(message, protocol::Nonce{kNonce}, ++sequence).value());
+    const auto frame = protocol::EncodeFrame(message, protocol::Nonce{kNonce}, ++sequence).value();
+    std::copy(frame.begin(), frame.end(), host_memory.begin() + static_cast<std::ptrdiff_t>(used));
+    frames.push_back(std::span(host_memory).subspan(used, frame.size()));
+    used += frame.size();
   };
   add(protocol::HelloAck{});
   protocol::Poison all;

@@ -19,7 +19,9 @@ constexpr std::size_t kMaxWordsWaiting = 1024;
 }  // namespace
 
 void Vm::ChannelOpened() {
-  if (Lives(Mutant::kLeakDescriptor)) static_cast<void>(::dup(STDERR_FILENO));
+  if (Lives(Mutant::kLeakDescriptor)) {
+    [[maybe_unused]] const int leaked = ::dup(STDERR_FILENO);
+  }
   log_.Info("channel_open", {{"vm", identity_.name}});
   link_.SetReading(false);  // until the session may listen
   FollowProcess();

@@ -41,6 +41,11 @@ class Citizen : public GuardedGuest {
         return static_cast<std::int64_t>(std::stoull(line.substr(key.size() + 1), nullptr, base));
     throw std::runtime_error("no " + key + " in the status");
   }
+  // As hexadecimal digits; empty while there is none.
+  std::string Journal() {
+    auto reply = guest().shell().Ask("read_hex", {{"path", "/var/lib/seaward/journal"}});
+    return reply ? (*reply)["hex"].get<std::string>() : std::string();
+  }
   // Of all threads of the agent: how often one was switched in.
   std::int64_t Wakeups() {
     const int pid = AgentPid();
@@ -100,7 +105,9 @@ TEST_F(Citizen, NeedsLessThanHalfOfTheMemoryOfQemusOwnAgent) {
   pollfd answer{socket->get(), POLLIN, 0};
   ASSERT_EQ(::poll(&answer, 1, 60000), 1) << ReadFile("/run/qemu-ga.log");
 
+  const std::string journal = Journal();
   PublishExit(FreePage());
+  ASSERT_TRUE(WaitUntil([&] { return Journal() != journal; }, kPatience));
   const std::int64_t ours = StatusOf(AgentPid(), "VmRSS");
   const std::int64_t theirs = StatusOf(other, "VmRSS");
   Figure("rss_kib", ours);
@@ -112,9 +119,10 @@ TEST_F(Citizen, NeedsLessThanHalfOfTheMemoryOfQemusOwnAgent) {
 
 TEST_F(Citizen, RunsBehindItsFilterWithItsMemoryLocked) {
   const int pid = AgentPid();
-  EXPECT_EQ(StatusOf(pid, "Seccomp"), 2) << "filtered";
+  // The guest answers while its agent still starts.
+  EXPECT_TRUE(WaitUntil([&] { return StatusOf(pid, "Seccomp") == 2; }, kPatience)) << "filtered";
   EXPECT_EQ(StatusOf(pid, "NoNewPrivs"), 1);
-  EXPECT_GT(StatusOf(pid, "VmLck"), 0);
+  EXPECT_TRUE(WaitUntil([&] { return StatusOf(pid, "VmLck") > 0; }, kPatience)) << "locked";
 }
 
 TEST_F(Citizen, ABurstOfPagesTakesNoMemoryFromTheKernel) {
@@ -131,8 +139,11 @@ TEST_F(Citizen, ABurstOfPagesTakesNoMemoryFromTheKernel) {
     return numbers.at(9);
   };
   GuestPhysAddr page = FreePage();
+  const std::string journal = Journal();
   PublishExit(page);
   ExpectRetiredOnce(page);
+  // Its writer follows by a second, on a thread of its own.
+  ASSERT_TRUE(WaitUntil([&] { return Journal() != journal; }, kPatience));
   const std::int64_t faulted = major_faults();
   const std::int64_t anonymous = StatusOf(pid, "RssAnon");
   const std::int64_t size = StatusOf(pid, "VmSize");
