@@ -108,6 +108,9 @@ TEST_F(FrameSearchTest, OddLinesOfMapsAreSkipped) {
 }
 
 TEST(FrameSearch, FindsAPageOfThisProcess) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer's shadow is terabytes to search";
+#endif
   if (::geteuid() != 0) GTEST_SKIP() << "only root learns which frame is behind a page";
   void* memory = ::mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   *static_cast<volatile char*>(memory) = 1;

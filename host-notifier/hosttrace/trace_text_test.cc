@@ -40,7 +40,7 @@ TEST(TraceText, AnythingElseIsPassedOver) {
   EXPECT_EQ(Describe("x-1 [0] 1: memory_failure_event: pfn 0xffffffffffffffffff: x"), "none");
   EXPECT_EQ(Describe("x-1 [0] 1: memory_failure_event: pfn 4711: recovery"), "none");
   EXPECT_EQ(Describe("x-1 [0] 1: mce_record: pfn 0x4711: recovery"), "none");
-  EXPECT_EQ(Describe(std::string("\0\xff pfn 0x1:", 13)), "none");
+  EXPECT_EQ(Describe(std::string("\0\xff pfn 0x1:", 11)), "none");
 }
 
 TEST(TraceText, SaysHowManyWereLost) {
