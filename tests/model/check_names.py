@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """check_names.py SOURCE: the words of tests/model/session.pml are those of the code's tables, and
-every event of the session's table is in the model or named as left out."""
+every event of the session's table is in the model or named as left out. And what a search of one VM
+says holds of two: no process touches another VM's state than its own."""
 import re
 import sys
 from pathlib import Path
@@ -28,6 +29,18 @@ def frames_of_the_protocol():
     return {re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower() for name in names}
 
 
+def strangers():
+    """Places where a process could reach another VM: any index of a VM's state but its own `v`. Only
+    the notifier's death goes over all of them, and does to each what it does to one."""
+    code = re.sub(r"/\*.*?\*/", "", MODEL, flags=re.S)
+    indexed = re.findall(r"\b(vm|to_guest|to_host)\[(\w+)\]", code)
+    wrong = [f"{name}[{index}]: another VM's" for name, index in indexed if index not in ("v", "VMS")]
+    for process in re.findall(r"^proctype (\w+)\(byte v\) \{(.*?)^\}", code, re.M | re.S):
+        if re.search(r"(?<![.\w])v\s*(=(?!=)|\+\+|--)", process[1]):
+            wrong.append(f"process {process[0]} turns to another VM")
+    return wrong
+
+
 def main():
     phases = "host-notifier/session/phase.cc"
     wrong = []
@@ -48,6 +61,7 @@ def main():
     events = {event.strip() for event in re.findall(r"/\* event: ([\w ]+)", MODEL)}
     named = events | {event.strip() for event in left_out.split(",")}
     same("events", named, words_of(phases, "Event"))
+    wrong += strangers()
     if wrong:
         sys.exit("tests/model/session.pml and the code disagree\n" + "\n".join(wrong))
     print(f"{len(events)} events, {len(model_words('phase'))} phases, {len(model_words('life'))} lives")
