@@ -57,6 +57,9 @@ class Commands {
   Result<Json> PageSignal(const Json& request);
   Result<Json> PageEnd(const Json& request);
   Result<Json> FindFrames(const Json& request);
+  Result<Json> FramesOfPrograms(const Json& request);
+  Result<Json> KernelLog(const Json& request);
+  Result<Json> OfflineAll(const Json& request);
   Result<Json> ThreadSwitches(const Json& request);
   Result<Json> ModuleLoad(const Json& request);
   Result<Json> Read(const Json& request);

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/file_io.h"
 #include "base/log.h"
 #include "tests/support/testd/commands.h"
@@ -41,9 +42,14 @@ BootReport BecomeInit(const Logger& log) {
   }
   if (boot.wishes.early) {
     std::string output;
+    const SystemClock clock;
+    const MonoTime begin = clock.Now();
     auto code = RunEarlyStage(output);
-    boot.early = {{"exit", code ? *code : -1}, {"output", output}};
-    log.Info("early_stage", {{"exit", std::to_string(code ? *code : -1)}, {"output", output}});
+    const std::chrono::duration<double, std::micro> took = clock.Now() - begin;
+    boot.early = {{"exit", code ? *code : -1}, {"output", output}, {"took_us", took.count()}};
+    log.Info("early_stage", {{"exit", std::to_string(code ? *code : -1)},
+                             {"took_us", std::to_string(static_cast<long>(took.count()))},
+                             {"output", output}});
   }
   if (boot.wishes.agent) {
     if (auto agent = StartAgent()) boot.agent = *agent;
