@@ -3,8 +3,6 @@
 
 #include <cctype>
 #include <cstdio>
-#include <cstdlib>
-#include <fstream>
 #include <span>
 #include <sstream>
 #include <thread>
@@ -12,19 +10,13 @@
 
 #include "base/file_io.h"
 #include "base/unix_socket.h"
+#include "tests/guest/figures.h"
 #include "tests/guest/guarded_guest.h"
 
 namespace seaward::testing {
 namespace {
 
 constexpr std::chrono::seconds kQuiet{30};
-
-// For people, and, with $SEAWARD_FIGURES naming a file, for `./dev bench guest`.
-void Figure(const std::string& name, std::int64_t value) {
-  std::printf("%s=%lld\n", name.c_str(), static_cast<long long>(value));
-  const char* file = std::getenv("SEAWARD_FIGURES");
-  if (file != nullptr) std::ofstream(file, std::ios::app) << name << ' ' << value << '\n';
-}
 
 class Citizen : public GuardedGuest {
  protected:

@@ -30,7 +30,11 @@ void UefiGuest::TearDown() {
               console.substr(console.size() - std::min(console.size(), kTail)).c_str());
 }
 
-void UefiGuest::Boots(const std::string& loader) {
+GuestPlan UefiGuest::DefaultPlan() {
+  return {.name = kGuestName, .uuid = kVm, .memory_mib = kMemoryMib, .uefi = true};
+}
+
+void UefiGuest::Boots(const std::string& loader, GuestPlan plan) {
   auto libvirtd = PrivateLibvirtd::Start();
   ASSERT_TRUE(libvirtd.has_value()) << libvirtd.error().Text();
   libvirtd_ = std::move(*libvirtd);
@@ -42,14 +46,12 @@ void UefiGuest::Boots(const std::string& loader) {
                          .more_config = fmt::format("fixed_backing: [{}]\n", kGuestName)});
   ASSERT_TRUE(host_->StartNotifier().has_value()) << host_->Logs();
   ASSERT_TRUE(host_->StartPublisher().has_value()) << host_->Logs();
-  const GuestPlan plan{.name = kGuestName,
-                       .uuid = kVm,
-                       .memory_mib = kMemoryMib,
-                       .uefi = true,
-                       .disk = dir_ / "disk.img",
-                       .boot_from_disk = loader != "none"};
-  auto disk = MakeBootDisk(loader, images, TcgGuest::CommandLine(plan), plan.disk);
-  ASSERT_TRUE(disk.has_value()) << disk.error().Text();
+  if (plan.uefi) {
+    plan.disk = dir_ / "disk.img";
+    plan.boot_from_disk = loader != "none";
+    auto disk = MakeBootDisk(loader, images, TcgGuest::CommandLine(plan), plan.disk);
+    ASSERT_TRUE(disk.has_value()) << disk.error().Text();
+  }
   auto guest = TcgGuest::Start(*libvirtd_, images, plan);
   ASSERT_TRUE(guest.has_value()) << guest.error().Text();
   guest_ = std::move(*guest);
@@ -70,6 +72,7 @@ void UefiGuest::PowerCycles(const TcgGuest::NextLife& next) {
 
 // The disk's driver finds its partition a moment after it was loaded.
 void UefiGuest::MountEsp() {
+  if (!guest().plan().uefi) return;
   std::string why;
   const auto mounted = [&] {
     auto done = guest().shell().Ask(

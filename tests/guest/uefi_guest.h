@@ -25,8 +25,11 @@ class UefiGuest : public ::testing::Test {
 
   void TearDown() override;  // after a failure: the console
 
-  // `loader` as make-boot-disk takes it; none: QEMU hands the kernel to the firmware.
-  void Boots(const std::string& loader);
+  // What a case may wish otherwise; its name and machine are ours.
+  static GuestPlan DefaultPlan();
+  // `loader` as make-boot-disk takes it; none: QEMU hands the kernel to the firmware, or, with
+  // plan.uefi false, boots it without any.
+  void Boots(const std::string& loader, GuestPlan plan = DefaultPlan());
   void Reboots();
   void PowerCycles(const TcgGuest::NextLife& next);
 
