@@ -335,8 +335,10 @@ std::optional<MonoTime> Agent::NextDeadline() const {
 }
 
 EarlyView Agent::View() {
-  return EarlyView{.console_device = ConsoleDevicePresent(roots_.sys),
-                   .port_open = keeper_.port() != nullptr,
+  const bool port_open = keeper_.port() != nullptr;
+  // Asked after every slice of pages: the devices are walked for as long as there is no port only.
+  return EarlyView{.console_device = port_open || ConsoleDevicePresent(roots_.sys),
+                   .port_open = port_open,
                    .host_answered = session_.phase() == SessionPhase::kLive,
                    .settled = session_.Settled()};
 }
