@@ -72,16 +72,18 @@ std::string TcgGuest::DomainXml() const {
         "<target type='virtio' name='{}'/></channel>",
         folder_, plan_.name, end, port);
   };
-  std::string channels =
-      channel("agent", "org.seaward.agent.0") + channel("test", "org.seaward.test.0");
+  std::string channels = "<controller type='virtio-serial' index='0'/>" +
+                         channel("agent", "org.seaward.agent.0") +
+                         channel("test", "org.seaward.test.0");
   for (const std::string& port : plan_.more_ports) channels += channel(port.c_str(), port.c_str());
+  if (!plan_.ports) channels.clear();
   return fmt::format(
       "<domain type='qemu'><name>{}</name><uuid>{}</uuid><memory unit='MiB'>{}</memory>"
       "<vcpu>1</vcpu>{}<features><gic version='3'/>{}</features>"
       "<cpu mode='custom' match='exact'><model fallback='forbid'>{}</model></cpu>"
       "<on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot>"
       "<on_crash>restart</on_crash><devices><emulator>/usr/bin/qemu-system-aarch64</emulator>"
-      "<controller type='usb' model='none'/><controller type='virtio-serial' index='0'/>{}"
+      "<controller type='usb' model='none'/>{}"
       "<serial type='file'><source path='{}'/></serial>{}<memballoon model='none'/>"
       "</devices></domain>",
       plan_.name, FormatUuid(plan_.uuid), plan_.memory_mib, OsXml(), plan_.uefi ? "<acpi/>" : "",
@@ -136,6 +138,7 @@ Result<std::unique_ptr<TcgGuest>> TcgGuest::Start(PrivateLibvirtd& libvirtd,
                                                   const GuestPlan& plan) {
   std::unique_ptr<TcgGuest> self(new TcgGuest(libvirtd, plan));
   if (auto running = self->Launch(libvirtd, images); !running) return Forward(running);
+  if (!plan.ports) return self;
   auto boot = self->shell_.WaitForBoot("", self->BootLimit());
   if (!boot) return Forward(boot);
   self->boot_id_ = *boot;
