@@ -25,8 +25,6 @@ constexpr std::chrono::seconds kSaveDelay{1};
 // A replay after a reboot may bring thousands of verdicts; people read the first ones.
 constexpr std::size_t kLinesPerWindow = 100;
 constexpr std::chrono::seconds kLogWindow{10};
-// Pages between two looks at the clock.
-constexpr std::size_t kListedSlice = 8;
 
 // Stands in where the kernel has no hard_offline_page or does not let us: every page then fails
 // with the reason.
@@ -208,39 +206,6 @@ void Agent::KeepForNextBoot(const BootLog& log) {
   SaveJournalSoon();
 }
 
-static_assert(static_cast<int>(nextboot::BootResult::kApplied) ==
-                  static_cast<int>(protocol::ListResult::kApplied) &&
-              nextboot::kLastBootResult == static_cast<int>(protocol::ListResult::kNoVolume));
-
-void Agent::ReadDriversReport() {
-  const auto report = ReadBootReport(EfiVariables(roots_.sys));
-  if (!report) {
-    if (report.error().code == ErrorCode::kCorrupt)
-      log_.Warning("before_kernel", {{"why", report.error().Text()}});
-    return;
-  }
-  const bool applied = report->result == nextboot::BootResult::kApplied;
-  const auto say = [&](auto method) {
-    (log_.*method)("before_kernel", {{"result", std::string(ToString(report->result))},
-                                     {"listed", fmt::format("{}", report->listed_pages)},
-                                     {"protected", fmt::format("{}", report->protected_pages)},
-                                     {"boots", fmt::format("{}", report->boots)}});
-  };
-  applied ? say(&Logger::Info) : say(&Logger::Warning);
-  left_by_driver_ = LeftToTheKernel(*report);
-  session_.RememberBeforeKernel({.result = static_cast<protocol::ListResult>(report->result),
-                                 .boots = report->boots,
-                                 .listed_pages = report->listed_pages,
-                                 .protected_pages = report->protected_pages});
-}
-
-void Agent::RetireWhatTheDriverLeft(MonoTime deadline) {
-  for (const ByteRange& range : left_by_driver_)
-    (void)desk_.Submit({.id = 1, .range = range, .evidence = Evidence::kLatent, .replay = true});
-  while (desk_.HasQueued() && clock_.Now() < deadline) OnProgress(desk_.Work(kListedSlice));
-  LogVerdicts();
-}
-
 void Agent::MarkRunning() {
   if (auto marked = ReplaceFile(config_.run_dir + std::string(kRunMark), {}); !marked)
     log_.Warning("run_mark_missing", {{"why", marked.error().Text()}});
@@ -256,22 +221,26 @@ void Agent::OpenJournal() {
         if (auto kept = list_keeper_->Keep(content); !kept)
           log_.Warning("next_boot_list_not_kept", {{"why", kept.error().Text()}});
       });
+  if (AdoptJournal()) session_.RememberIncarnation(journal_.incarnation());
+}
+
+bool Agent::AdoptJournal() {
   auto loaded = LoadJournal(config_.journal);
   if (!loaded) {
     log_.Warning("journal_unreadable", {{"why", loaded.error().Text()}});
-    return;
+    return false;
   }
   if (loaded->set_aside)
     log_.Warning("journal_set_aside",
                  {{"path", config_.journal}, {"why", loaded->set_aside->Text()}});
-  if (!loaded->content) return;
+  if (!loaded->content) return false;
   if (journal_.Adopt(*loaded->content) == JournalOrigin::kAnotherMachine) {
     log_.Warning("journal_of_another_machine",
                  {{"path", config_.journal}, {"machine", FormatUuid(loaded->content->machine)}});
-    return;
+    return false;
   }
-  session_.RememberIncarnation(journal_.incarnation());
   log_.Info("journal_read", {{"entries", fmt::format("{}", journal_.size())}});
+  return true;
 }
 
 void Agent::WatchForChanges() {

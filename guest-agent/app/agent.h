@@ -70,6 +70,8 @@ class Agent final : private SessionEdge {
   // For an early stage whose host is silent: retires the pages that the boot driver knew of and
   // could not keep from this kernel, until `deadline`.
   void RetireWhatTheDriverLeft(MonoTime deadline);
+  // The same with the pages that the journal knows, of this machine's memory as it last was.
+  void RetireWhatTheJournalKnows(MonoTime deadline);
 
  private:
   struct Parts {
@@ -86,6 +88,9 @@ class Agent final : private SessionEdge {
                        const Environment& environment);
   void Restore(const BootLog& log);
   void ReadDriversReport();
+  void RetireNow(const std::vector<protocol::PoisonEntry>& entries, MonoTime deadline);
+  // False: another machine's, or none.
+  bool AdoptJournal();
   void KeepForNextBoot(const BootLog& log);
   void OpenJournal();
   void WatchForChanges();

@@ -109,6 +109,11 @@ class AgentTest : public testing::Test {
     return out;
   }
 
+  void MachineReboots() {
+    agent_.reset();
+    KernelShows("/proc/sys/kernel/random/boot_id", "0b2a5b6e-1d0f-4f5b-8c07-bb2f3c1b9a10\n");
+    KernelShows(kHardOffline, "");
+  }
   void MachineIsNamed() {
     KernelShows("/sys/class/dmi/id/product_uuid", std::string(kMachineName) + "\n");
   }
@@ -214,6 +219,38 @@ TEST_F(AgentTest, WhatTheDriverProtectedIsNotTouched) {
   const auto agent = Agent::Create(config_, Stage::kEarly, {roots_, PageSize{}, clock_, log_});
   ASSERT_TRUE(agent);
   (*agent)->RetireWhatTheDriverLeft(clock_.Now() + std::chrono::seconds(1));
+  EXPECT_EQ(WrittenToSysfs(), "");
+}
+
+TEST_F(AgentTest, WithoutAHostWhatTheJournalKnowsIsRetiredAndAnsweredLater) {
+  MachineIsNamed();
+  AgentStarts();
+  HostSays(Poison{{PoisonEntry{.id = 5, .range = ByteRange::Granule(kPage)}}});
+  agent_->SaveJournalNow();
+  MachineReboots();  // behind the journal's writer
+  const auto alone = Agent::Create(config_, Stage::kEarly, {roots_, PageSize{}, clock_, log_});
+  ASSERT_TRUE(alone);
+  (*alone)->RetireWhatTheJournalKnows(clock_.Now() + std::chrono::seconds(1));
+  EXPECT_EQ(WrittenToSysfs(), "0x40300000");
+  EXPECT_THAT(sink_.lines, Contains(HasSubstr("event=journal_replayed entries=1")));
+  // The host comes later, and is told of this boot.
+  AgentStarts();
+  HostSays(Poison{{PoisonEntry{.id = 5, .range = ByteRange::Granule(kPage)}}});
+  ASSERT_THAT(Verdicts(), SizeIs(1));
+  EXPECT_EQ(Verdicts()[0].outcome, Outcome::kRetired);
+  EXPECT_EQ(Verdicts()[0].stage, Stage::kEarly);
+}
+
+TEST_F(AgentTest, AnotherMachinesJournalRetiresNothing) {
+  MachineIsNamed();
+  AgentStarts();
+  HostSays(Poison{{PoisonEntry{.id = 5, .range = ByteRange::Granule(kPage)}}});
+  agent_->SaveJournalNow();
+  MachineReboots();  // behind the journal's writer
+  KernelShows("/sys/class/dmi/id/product_uuid", "5ea3a4d0-0000-4000-8000-00000000c0b1\n");
+  const auto alone = Agent::Create(config_, Stage::kEarly, {roots_, PageSize{}, clock_, log_});
+  ASSERT_TRUE(alone);
+  (*alone)->RetireWhatTheJournalKnows(clock_.Now() + std::chrono::seconds(1));
   EXPECT_EQ(WrittenToSysfs(), "");
 }
 

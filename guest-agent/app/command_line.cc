@@ -11,6 +11,7 @@ namespace {
 std::optional<Command> CommandNamed(std::string_view word) {
   if (word == "run") return Command::kRun;
   if (word == "early") return Command::kEarly;
+  if (word == "replay") return Command::kReplay;
   if (word == "install-boot") return Command::kInstallBoot;
   if (word == "uninstall-boot") return Command::kUninstallBoot;
   if (word == "sync-boot") return Command::kSyncBoot;
@@ -53,11 +54,13 @@ Result<CommandLine> ParseCommandLine(std::span<const char* const> arguments) {
 }
 
 std::string UsageText() {
-  return "usage: seaward-agent run | early | --check-config | --version | --help [--config FILE]\n"
+  return "usage: seaward-agent run | early | replay | --check-config | --version | --help\n"
+         "                     [--config FILE]\n"
          "       seaward-agent install-boot --method METHOD | uninstall-boot | sync-boot\n"
          "                     [--config FILE]\n"
          "  run             serve the host until told to stop\n"
          "  early           from the initramfs: ask the host, retire, go on with the boot\n"
+         "  replay          before the daemon: the same, and the journal when the host is silent\n"
          "  install-boot    keep bad pages from the next kernel\n"
          "  --method METHOD efi-driver, grub, or none\n"
          "  uninstall-boot  take away what install-boot put in place\n"

@@ -12,6 +12,7 @@ namespace seaward::agent {
 enum class Command {
   kRun,
   kEarly,
+  kReplay,
   kInstallBoot,
   kUninstallBoot,
   kSyncBoot,

@@ -20,6 +20,7 @@ TEST(CommandLine, NamesTheCommandAndTheFile) {
   EXPECT_EQ(early->command, Command::kEarly);
   EXPECT_EQ(early->config_path, "/tmp/a.yaml");
   EXPECT_TRUE(early->config_required);
+  EXPECT_EQ(Parse({"replay"})->command, Command::kReplay);
   EXPECT_EQ(Parse({"--check-config"})->command, Command::kCheckConfig);
   EXPECT_EQ(Parse({"--version"})->command, Command::kVersion);
 }

@@ -40,7 +40,23 @@ void PrepareMemory(const Agent::Environment& environment) {
     environment.log.Warning("memory_not_locked", {{"why", locked.error().Text()}});
 }
 
-int Serve(const AgentConfig& config, protocol::Stage stage) {
+// Holds up the boot, within limits. The host's word is newer than anything that the machine knows
+// by itself.
+Status ServeBriefly(Agent& agent, AgentLoop& loop, const EarlyStage& early, Command command,
+                    const Agent::Environment& environment, std::chrono::milliseconds limit) {
+  auto end = loop.RunEarly(early);
+  if (!end) return Forward(end);
+  environment.log.Info("early_stage_ended", {{"why", std::string(ToString(*end))}});
+  if (*end != EarlyEnd::kHostSilent && *end != EarlyEnd::kNoPort) return {};
+  const MonoTime deadline = environment.clock.Now() + limit;
+  agent.RetireWhatTheDriverLeft(deadline);
+  if (command == Command::kReplay) agent.RetireWhatTheJournalKnows(deadline);
+  return {};
+}
+
+int Serve(const AgentConfig& config, Command command) {
+  // Both short stages want the host's list and leave.
+  const auto stage = command == Command::kRun ? protocol::Stage::kRun : protocol::Stage::kEarly;
   const auto sink = OpenLogSink("seaward-agent");
   const Logger log(*sink, config.log_level);
   const SystemClock clock;
@@ -67,13 +83,8 @@ int Serve(const AgentConfig& config, protocol::Stage stage) {
   }
   if (locks) PrepareMemory(environment);
   if (stage == protocol::Stage::kEarly) {
-    const auto end = loop->RunEarly(early);
-    if (!end) return Failed(log, end.error());
-    log.Info("early_stage_ended", {{"why", std::string(ToString(*end))}});
-    // The host's word is newer; without it the driver's list is what is known.
-    if (*end == EarlyEnd::kHostSilent || *end == EarlyEnd::kNoPort)
-      (*agent)->RetireWhatTheDriverLeft(clock.Now() + config.early.limit);
-    return kOk;
+    const auto done = ServeBriefly(**agent, *loop, early, command, environment, config.early.limit);
+    return done ? kOk : Failed(log, done.error());
   }
   const auto ended = loop->Run();
   (*agent)->SaveJournalNow();
@@ -98,14 +109,14 @@ int Main(std::span<const char* const> arguments) {
   if (line->command == Command::kVersion) return std::puts(SEAWARD_VERSION) < 0 ? kFailed : kOk;
   const auto config = ConfigFor(*line);
   if (!config) std::fputs(yaml::Render(config.error()).c_str(), stderr);
-  if (line->command == Command::kEarly) {
+  if (line->command == Command::kEarly || line->command == Command::kReplay) {
     // Never keeps a machine from booting, and protects it with the defaults at least.
-    (void)Serve(config ? *config : AgentConfig{}, protocol::Stage::kEarly);
+    (void)Serve(config ? *config : AgentConfig{}, line->command);
     return kOk;
   }
   if (!config) return kUsage;
   if (line->command == Command::kCheckConfig) return kOk;
-  if (line->command == Command::kRun) return Serve(*config, protocol::Stage::kRun);
+  if (line->command == Command::kRun) return Serve(*config, Command::kRun);
   return ServeBoot(*config, *line);
 }
 
