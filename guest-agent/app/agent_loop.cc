@@ -87,7 +87,6 @@ Result<bool> AgentLoop::Step(std::optional<MonoTime> deadline) {
 }
 
 Status AgentLoop::Run() {
-  agent_.LookForPort();
   for (;;) {
     auto going = Step(std::nullopt);
     if (!going) return Forward(going);
@@ -96,7 +95,6 @@ Status AgentLoop::Run() {
 }
 
 Result<EarlyEnd> AgentLoop::RunEarly(const EarlyStage& early) {
-  agent_.LookForPort();
   for (;;) {
     const EarlyView view = agent_.View();
     if (const auto end = early.Ended(view, clock_.Now())) return *end;

@@ -19,7 +19,7 @@ class AgentLoop {
   // `stop_fd` becomes readable when the loop shall end. All outlive the loop.
   static Result<AgentLoop> Make(Agent& agent, const Clock& clock, int stop_fd);
 
-  // Until stopped.
+  // Until stopped. Here and below: the agent has looked for its port once.
   Status Run();
   // Until the early stage ends, or stopped.
   Result<EarlyEnd> RunEarly(const EarlyStage& early);

@@ -34,10 +34,9 @@ int Failed(const Logger& log, const Error& why) {
 }
 
 void PrepareMemory(const Agent::Environment& environment) {
-  DropStartupMemory();
-  if (!RehearseRetirement(environment.page_size)) environment.log.Error("rehearsal_failed");
   if (const auto locked = LockMemory(); !locked)
     environment.log.Warning("memory_not_locked", {{"why", locked.error().Text()}});
+  if (!RehearseRetirement(environment.page_size)) environment.log.Error("rehearsal_failed");
 }
 
 // Holds up the boot, within limits. The host's word is newer than anything that the machine knows
@@ -76,11 +75,9 @@ int Serve(const AgentConfig& config, Command command) {
   if (!loop) return Failed(log, loop.error());
   if (const auto filtered = FilterSystemCalls(); !filtered)
     log.Warning("system_calls_not_filtered", {{"why", filtered.error().Text()}});
-  if (stage == protocol::Stage::kRun) {
-    // Before the memory is prepared, which gives back what only a start needs.
-    (*agent)->MarkRunning();
-    (*agent)->LookForPort();
-  }
+  // Both before the memory is prepared, which gives back what only a start needs.
+  if (stage == protocol::Stage::kRun) (*agent)->MarkRunning();
+  (*agent)->LookForPort();
   if (locks) PrepareMemory(environment);
   if (stage == protocol::Stage::kEarly) {
     const auto done = ServeBriefly(**agent, *loop, early, command, environment, config.early.limit);

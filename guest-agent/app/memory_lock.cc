@@ -43,14 +43,9 @@ void SettleHeap() {
   mallopt(M_ARENA_MAX, 1);
 }
 
-void DropStartupMemory() {
+Status LockMemory() {
   malloc_trim(0);
   dl_iterate_phdr(DropStartupPages, nullptr);
-}
-
-Status LockMemory() {
-  // What the rehearsal had and gave back.
-  malloc_trim(0);
   // ONFAULT: pages that are never used are not made resident.
   if (::mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) return FailErrno(errno, "mlockall");
   TouchReserve();

@@ -7,10 +7,8 @@ namespace seaward::agent {
 
 // Before the first thread: the heap keeps what it has.
 void SettleHeap();
-// Behind everything that only a start does: gives its pages back.
-void DropStartupMemory();
-// Locks what is there, and what is used from now on as soon as it was touched once. Needs
-// LimitMEMLOCK or CAP_IPC_LOCK.
+// Behind everything that only a start does: drops its pages, and locks what is used from now on as
+// soon as it was touched once. Needs LimitMEMLOCK or CAP_IPC_LOCK.
 Status LockMemory();
 
 }  // namespace seaward::agent
