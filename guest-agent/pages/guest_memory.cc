@@ -74,12 +74,16 @@ Result<PageFlags> HugePageFlags(GuestMemory& memory, PageFrame frame) {
 }
 
 std::optional<PageFlags> LookAt(GuestMemory& memory, PageFrame frame) {
-  const auto flags = memory.FlagsOf(frame);
-  if (!flags) return std::nullopt;
-  if (flags->Has(PageFlag::kHugetlb) && !flags->Has(PageFlag::kHwpoison)) {
+  return LookAt(memory, frame, memory.FlagsOf(frame));
+}
+
+std::optional<PageFlags> LookAt(GuestMemory& memory, PageFrame frame,
+                                const Result<PageFlags>& own) {
+  if (!own) return std::nullopt;
+  if (own->Has(PageFlag::kHugetlb) && !own->Has(PageFlag::kHwpoison)) {
     if (const auto head = HugePageFlags(memory, frame)) return *head;
   }
-  return *flags;
+  return *own;
 }
 
 }  // namespace seaward::agent

@@ -48,5 +48,7 @@ Result<PageFlags> HugePageFlags(GuestMemory& memory, PageFrame frame);
 // What `frame` is used for and whether it is flagged, a hugetlb page's head included; nothing when
 // the kernel does not say.
 std::optional<PageFlags> LookAt(GuestMemory& memory, PageFrame frame);
+// The same by what FlagsOf(frame) said just now.
+std::optional<PageFlags> LookAt(GuestMemory& memory, PageFrame frame, const Result<PageFlags>& own);
 
 }  // namespace seaward::agent

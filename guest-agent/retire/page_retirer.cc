@@ -18,13 +18,13 @@ PageRetirer::PageRetirer(GuestMemory& memory, PageOffliner& offliner, AttemptRec
       page_size_(page_size),
       stage_(stage) {}
 
-PageVerdict PageRetirer::Retire(PageFrame frame, Verb verb, std::optional<PageKind> first_kind) {
+PageVerdict PageRetirer::Retire(PageFrame frame, Verb verb, const std::optional<PageFlags>& before,
+                                std::optional<PageKind> first_kind) {
   const MonoTime began = clock_.Now();
   const GuestPhysAddr address = AddressOf(frame, page_size_);
   const ByteRange page = ByteRange::Make(address, page_size_.bytes).value();
 
-  Attempt attempt{
-      .verb = verb, .before = LookAt(memory_, frame), .after = {}, .first_kind = first_kind};
+  Attempt attempt{.verb = verb, .before = before, .after = {}, .first_kind = first_kind};
   const PageKind kind =
       first_kind.value_or(attempt.before ? KindOf(*attempt.before) : PageKind::kUnknown);
   // After the attempt the page is charged to nobody.

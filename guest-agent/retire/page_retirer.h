@@ -1,4 +1,4 @@
-// One attempt on one page: look, write once, look again, judge.
+// One attempt on one page: write once, look, judge by that and by the look before.
 #pragma once
 
 #include <optional>
@@ -27,9 +27,10 @@ class PageRetirer {
   PageRetirer(GuestMemory& memory, PageOffliner& offliner, AttemptRecord& record,
               const Clock& clock, PageSize page_size, protocol::Stage stage);
 
-  // `first_kind`: see Attempt. Never kBudgetExceeded, kExcludedBeforeBoot or kNotRam: these are
-  // decided before an attempt.
-  PageVerdict Retire(PageFrame frame, Verb verb, std::optional<protocol::PageKind> first_kind);
+  // `before`: what LookAt just said of it. `first_kind`: see Attempt. Never kBudgetExceeded,
+  // kExcludedBeforeBoot or kNotRam: these are decided before an attempt.
+  PageVerdict Retire(PageFrame frame, Verb verb, const std::optional<PageFlags>& before,
+                     std::optional<protocol::PageKind> first_kind);
 
   // A verdict that was reached without an attempt of its own.
   void Record(GuestPhysAddr page, const PageVerdict& verdict);

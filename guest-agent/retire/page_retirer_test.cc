@@ -31,7 +31,8 @@ constexpr GuestPhysAddr kPage{0x40300000};
 class PageRetirerTest : public testing::Test {
  protected:
   PageVerdict Retire(Verb verb, std::optional<PageKind> first_kind = {}) {
-    return retirer_.Retire(FrameOf(kPage, PageSize{}), verb, first_kind);
+    const PageFrame frame = FrameOf(kPage, PageSize{});
+    return retirer_.Retire(frame, verb, LookAt(kernel_, frame), first_kind);
   }
   FakeKernel kernel_;
   FakeClock clock_;

@@ -81,25 +81,17 @@ void RetirementDesk::RestoreAttempt(const ByteRange& page, protocol::PageKind ki
     interrupted_.try_emplace(page.start(), kind);
 }
 
-bool RetirementDesk::Waits(const PoisonEntry& entry) const {
-  const auto same = [&entry](const Job& job) { return SameEntry(job.entry, entry); };
-  return std::any_of(fresh_.begin(), fresh_.end(), same) ||
-         std::any_of(replayed_.begin(), replayed_.end(), same);
-}
-
 bool RetirementDesk::Submit(const PoisonEntry& entry) {
-  if (Waits(entry)) return true;
+  if (fresh_.Contains(entry) || replayed_.Contains(entry)) return true;
   if (fresh_.size() + replayed_.size() >= limits_.queue_capacity) return false;
   const ByteRange pages = PagesAround(entry.range, retirer_.page_size());
-  (entry.replay ? replayed_ : fresh_).push_back(Job{.entry = entry, .next = pages.start()});
+  (entry.replay ? replayed_ : fresh_).Push(entry, pages.start());
   return true;
 }
 
 void RetirementDesk::Forget(const ByteRange& range) {
-  const auto inside = [&range](const PoisonEntry& entry) { return range.Overlaps(entry.range); };
-  const auto dropped = [&inside](const Job& job) { return inside(job.entry); };
-  std::erase_if(fresh_, dropped);
-  std::erase_if(replayed_, dropped);
+  fresh_.Forget(range);
+  replayed_.Forget(range);
   retries_.Forget(range);
   watch_.Forget(PagesAround(range, retirer_.page_size()));
 }
@@ -154,7 +146,7 @@ std::vector<ByteRange> RetirementDesk::HardPages() const {
   return pages;
 }
 
-void RetirementDesk::WorkOnJob(std::deque<Job>& queue, std::size_t& pages_left,
+void RetirementDesk::WorkOnJob(ReportQueue& queue, std::size_t& pages_left,
                                RetirementProgress& progress) {
   Job& job = queue.front();
   const std::uint64_t last = PagesAround(job.entry.range, retirer_.page_size()).last();
@@ -167,7 +159,7 @@ void RetirementDesk::WorkOnJob(std::deque<Job>& queue, std::size_t& pages_left,
     const std::uint64_t dealt_with = job.next.value + (fate.length - 1);
     if (dealt_with >= last) {
       if (!job.deferred) progress.finished.push_back(job.entry);
-      queue.pop_front();
+      queue.Pop();
       return;
     }
     job.next = GuestPhysAddr{dealt_with + 1};
@@ -192,8 +184,9 @@ void RetirementDesk::Note(const PoisonEntry& entry, GuestPhysAddr start, const F
 
 RetirementDesk::Fate RetirementDesk::DealWith(const Job& job, RetirementProgress& progress) {
   if (auto fate = Remembered(job.next, job.entry)) return *fate;
-  if (auto fate = OutsideRam(job)) return *fate;
-  return AttemptPage(job.next, job.entry, progress);
+  const Seen seen = See(job.next);
+  if (auto fate = OutsideRam(job, seen)) return *fate;
+  return AttemptPage(job.next, job.entry, seen, progress);
 }
 
 // A repeated entry gets the first verdict again. What a soft attempt did not achieve is taken up
@@ -227,9 +220,8 @@ const Result<MemoryLayout>& RetirementDesk::Layout() {
 
 // The layout is read only for a page whose flags leave a doubt: one in plain use is System RAM. A
 // frame without a page shows kNoPage or, on Linux 7.3, no flag at all, as some kernel pages do.
-std::optional<RetirementDesk::Fate> RetirementDesk::OutsideRam(const Job& job) {
+std::optional<RetirementDesk::Fate> RetirementDesk::OutsideRam(const Job& job, const Seen& flags) {
   const PageSize size = retirer_.page_size();
-  const auto flags = memory_.FlagsOf(FrameOf(job.next, size));
   const bool reserved = flags && flags->Has(PageFlag::kReserved);
   const PageKind kind = flags ? KindOf(*flags) : PageKind::kUnknown;
   const bool in_doubt = reserved || kind == PageKind::kUnknown || kind == PageKind::kOffline ||
@@ -254,17 +246,15 @@ std::optional<RetirementDesk::Fate> RetirementDesk::OutsideRam(const Job& job) {
   return Fate{whole.length(), verdict};
 }
 
-std::optional<HugePage> RetirementDesk::HugePageAround(GuestPhysAddr page) {
-  if (limits_.huge_sizes.empty()) return std::nullopt;
+std::optional<HugePage> RetirementDesk::HugePageAround(GuestPhysAddr page, const Seen& seen) {
+  if (limits_.huge_sizes.empty() || !seen || !seen->Has(PageFlag::kHugetlb)) return std::nullopt;
   const PageSize size = retirer_.page_size();
-  const PageFrame frame = FrameOf(page, size);
-  const auto flags = memory_.FlagsOf(frame);
-  if (!flags || !flags->Has(PageFlag::kHugetlb)) return std::nullopt;
-  return HugePageAt(memory_, frame, size, limits_.huge_sizes);
+  return HugePageAt(memory_, FrameOf(page, size), size, limits_.huge_sizes);
 }
 
 std::optional<RetirementDesk::Fate> RetirementDesk::Forbidden(GuestPhysAddr page,
                                                               const PoisonEntry& entry,
+                                                              const Seen& seen,
                                                               const std::optional<HugePage>& huge) {
   const PageSize size = retirer_.page_size();
   // A page that only moves takes nothing away from who uses it.
@@ -273,25 +263,25 @@ std::optional<RetirementDesk::Fate> RetirementDesk::Forbidden(GuestPhysAddr page
   const bool reports = limits_.account_only || action == HugetlbAction::kReport;
   if (!reports && action == HugetlbAction::kRetire) return std::nullopt;
   PageVerdict verdict = Refused(reports ? Outcome::kFailed : Outcome::kDeferred, EPERM);
-  if (const auto seen = LookAt(memory_, FrameOf(page, size))) verdict.kind = KindOf(*seen);
+  if (const auto flags = LookAt(memory_, FrameOf(page, size), seen)) verdict.kind = KindOf(*flags);
   if (reports) return Fate{size.bytes, verdict};
   book_.Put(page, verdict);
   return Fate{size.bytes, verdict, retries_.Defer(page, entry, clock_.Now())};
 }
 
 RetirementDesk::Fate RetirementDesk::AttemptPage(GuestPhysAddr page, const PoisonEntry& entry,
-                                                 RetirementProgress& progress) {
+                                                 const Seen& seen, RetirementProgress& progress) {
   const PageSize size = retirer_.page_size();
   const PageVerdict* known = book_.Find(page);
   if (known == nullptr && book_.Full()) return Fate{size.bytes, Refused(Outcome::kFailed, ENOSPC)};
-  const auto huge = HugePageAround(page);
+  const auto huge = HugePageAround(page, seen);
   const auto note = [&](const Fate& fate) {
     if (huge)
       progress.huge.push_back(
           {ByteRange::Make(page, size.bytes).value(), *huge, fate.verdict.outcome});
     return fate;
   };
-  if (const auto fate = Forbidden(page, entry, huge)) return note(*fate);
+  if (const auto fate = Forbidden(page, entry, seen, huge)) return note(*fate);
   if (!budget_.Allows(page, size.bytes))
     return Fate{size.bytes, Refused(Outcome::kBudgetExceeded, 0)};
 
@@ -301,8 +291,9 @@ RetirementDesk::Fate RetirementDesk::AttemptPage(GuestPhysAddr page, const Poiso
   if (const auto it = interrupted_.find(page); it != interrupted_.end()) first_kind = it->second;
   interrupted_.erase(page);
 
+  const PageFrame frame = FrameOf(page, size);
   const PageVerdict verdict =
-      retirer_.Retire(FrameOf(page, size), VerbFor(entry.evidence), first_kind);
+      retirer_.Retire(frame, VerbFor(entry.evidence), LookAt(memory_, frame, seen), first_kind);
   Conclude(page, verdict);
   const bool taken = verdict.outcome == Outcome::kRetired && verdict.verb == Verb::kHard;
   if (taken && MayBeSomebodys(verdict.kind) && entry.id != 0) {
@@ -311,8 +302,7 @@ RetirementDesk::Fate RetirementDesk::AttemptPage(GuestPhysAddr page, const Poiso
                              verdict.cgroup});
   }
   if (verdict.outcome == Outcome::kInKernel) {
-    if (const auto seen = LookAt(memory_, FrameOf(page, size)))
-      watch_.Begin(page, *seen, entry, clock_.Now());
+    if (const auto left = LookAt(memory_, frame)) watch_.Begin(page, *left, entry, clock_.Now());
   }
   if (verdict.outcome != Outcome::kDeferred) return note(Fate{size.bytes, verdict});
   return note(Fate{size.bytes, verdict, retries_.Defer(page, entry, clock_.Now())});

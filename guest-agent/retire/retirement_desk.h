@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <map>
 #include <optional>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "guest-agent/retire/attempt_meter.h"
 #include "guest-agent/retire/kernel_watch.h"
 #include "guest-agent/retire/page_retirer.h"
+#include "guest-agent/retire/report_queue.h"
 #include "guest-agent/retire/retirement_budget.h"
 #include "guest-agent/retire/retirement_limits.h"
 #include "guest-agent/retire/retry_schedule.h"
@@ -96,11 +96,9 @@ class RetirementDesk {
   std::vector<ByteRange> HardPages() const;
 
  private:
-  struct Job {
-    protocol::PoisonEntry entry;
-    GuestPhysAddr next;     // first page not yet dealt with
-    bool deferred = false;  // a page of it waits for a retry
-  };
+  using Job = ReportQueue::Job;
+  // FlagsOf the page, as this step saw it.
+  using Seen = Result<PageFlags>;
   // What became of [start, start + length), whole pages.
   struct Fate {
     std::uint64_t length;
@@ -110,8 +108,7 @@ class RetirementDesk {
 
   static void Note(const protocol::PoisonEntry& entry, GuestPhysAddr start, const Fate& fate,
                    RetirementProgress& progress);
-  bool Waits(const protocol::PoisonEntry& entry) const;
-  void WorkOnJob(std::deque<Job>& queue, std::size_t& pages_left, RetirementProgress& progress);
+  void WorkOnJob(ReportQueue& queue, std::size_t& pages_left, RetirementProgress& progress);
   void WorkOnRetry(GuestPhysAddr page, RetirementProgress& progress);
   void WorkOnWatch(GuestPhysAddr page, RetirementProgress& progress);
   void VerifyNext(RetirementProgress& progress);
@@ -119,12 +116,13 @@ class RetirementDesk {
   bool AnyDue(MonoTime now) const;
   Fate DealWith(const Job& job, RetirementProgress& progress);
   std::optional<Fate> Remembered(GuestPhysAddr page, const protocol::PoisonEntry& entry);
-  std::optional<Fate> OutsideRam(const Job& job);
+  std::optional<Fate> OutsideRam(const Job& job, const Seen& seen);
   // What the operator does not want attempted.
   std::optional<Fate> Forbidden(GuestPhysAddr page, const protocol::PoisonEntry& entry,
-                                const std::optional<HugePage>& huge);
-  std::optional<HugePage> HugePageAround(GuestPhysAddr page);
-  Fate AttemptPage(GuestPhysAddr page, const protocol::PoisonEntry& entry,
+                                const Seen& seen, const std::optional<HugePage>& huge);
+  std::optional<HugePage> HugePageAround(GuestPhysAddr page, const Seen& seen);
+  Seen See(GuestPhysAddr page) { return memory_.FlagsOf(FrameOf(page, retirer_.page_size())); }
+  Fate AttemptPage(GuestPhysAddr page, const protocol::PoisonEntry& entry, const Seen& seen,
                    RetirementProgress& progress);
   void Conclude(GuestPhysAddr page, const PageVerdict& verdict);
   void Unlearn(GuestPhysAddr page);
@@ -139,8 +137,8 @@ class RetirementDesk {
   AttemptMeter meter_;
   VerdictBook book_;
   std::map<GuestPhysAddr, protocol::PageKind> interrupted_;
-  std::deque<Job> fresh_;
-  std::deque<Job> replayed_;
+  ReportQueue fresh_;
+  ReportQueue replayed_;
   RetrySchedule retries_;
   KernelWatch watch_;
   std::optional<GuestPhysAddr> verify_next_;    // the first page that Reverify has not looked at

@@ -18,8 +18,8 @@ void RetirementDesk::WorkOnRetry(GuestPhysAddr page, RetirementProgress& progres
   // A worse report may have settled the page since.
   const PageVerdict* known = book_.Find(page);
   const bool settled = known != nullptr && known->outcome != Outcome::kDeferred;
-  const Fate fate =
-      settled ? Fate{retirer_.page_size().bytes, *known} : AttemptPage(page, worst, progress);
+  const Fate fate = settled ? Fate{retirer_.page_size().bytes, *known}
+                            : AttemptPage(page, worst, See(page), progress);
   const bool final = fate.verdict.outcome != Outcome::kDeferred;
   if (final) retries_.Remove(page);
   for (const PoisonEntry& entry : waiting) {
@@ -50,7 +50,7 @@ void RetirementDesk::WorkOnWatch(GuestPhysAddr page, RetirementProgress& progres
   } else if (!waiting.empty()) {
     // Of the attempt that failed nothing is left to go by.
     Unlearn(page);
-    fate = AttemptPage(page, waiting.front(), progress);
+    fate = AttemptPage(page, waiting.front(), See(page), progress);
   }
   if (waiting.empty()) progress.outdated.push_back(ByteRange::Make(page, size.bytes).value());
   for (const PoisonEntry& entry : waiting) Note(entry, page, fate, progress);
@@ -89,7 +89,7 @@ void RetirementDesk::VerifyNext(RetirementProgress& progress) {
                           .evidence = known->verb == Verb::kSoft ? protocol::Evidence::kPredicted
                                                                  : protocol::Evidence::kLatent};
   Unlearn(page);
-  const Fate fate = AttemptPage(page, again, progress);
+  const Fate fate = AttemptPage(page, again, See(page), progress);
   // Nobody asked by this name: the schedules know the page again when the host asks.
   retries_.Remove(page);
   watch_.End(page);
