@@ -228,11 +228,12 @@ TEST_F(AgentTest, WithoutAHostWhatTheJournalKnowsIsRetiredAndAnsweredLater) {
   HostSays(Poison{{PoisonEntry{.id = 5, .range = ByteRange::Granule(kPage)}}});
   agent_->SaveJournalNow();
   MachineReboots();  // behind the journal's writer
-  const auto alone = Agent::Create(config_, Stage::kEarly, {roots_, PageSize{}, clock_, log_});
+  auto alone = Agent::Create(config_, Stage::kEarly, {roots_, PageSize{}, clock_, log_});
   ASSERT_TRUE(alone);
   (*alone)->RetireWhatTheJournalKnows(clock_.Now() + std::chrono::seconds(1));
   EXPECT_EQ(WrittenToSysfs(), "0x40300000");
   EXPECT_THAT(sink_.lines, Contains(HasSubstr("event=journal_replayed entries=1")));
+  alone->reset();
   // The host comes later, and is told of this boot.
   AgentStarts();
   HostSays(Poison{{PoisonEntry{.id = 5, .range = ByteRange::Granule(kPage)}}});

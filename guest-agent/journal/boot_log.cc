@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -15,52 +16,71 @@ namespace {
 // 65,536 pages with two records each, and room for retries.
 constexpr std::size_t kBootLogCap = std::size_t{16} << 20;
 
-enum class Found { kNothing, kOurs, kForeign };
+bool IsLogOf(const Uuid& boot_id, std::span<const std::byte> bytes) {
+  if (bytes.size() < kBootLogHeaderBytes) return false;
+  const auto owner = DecodeBootLogHeader(bytes.first(kBootLogHeaderBytes));
+  return owner && *owner == boot_id;
+}
 
-Found Inspect(const std::string& path, const Uuid& boot_id) {
-  auto bytes = ReadFile(path, kBootLogCap);
-  if (!bytes && bytes.error().code == ErrorCode::kNotFound) return Found::kNothing;
-  if (!bytes || bytes->size() < kBootLogHeaderBytes) return Found::kForeign;
-  const auto owner = DecodeBootLogHeader(std::span(*bytes).first(kBootLogHeaderBytes));
-  return owner && *owner == boot_id ? Found::kOurs : Found::kForeign;
+bool IsUnused(std::span<const std::byte> bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+}
+
+// Two who append in the same place would each undo what the other wrote.
+Result<UniqueFd> OpenAlone(const std::string& path) {
+  auto fd = OpenFile(path, O_RDWR | O_CREAT);
+  if (!fd) return Forward(fd);
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (::fcntl(fd->get(), F_OFD_SETLK, &whole) == 0) return fd;
+  if (errno == EAGAIN || errno == EACCES)
+    return Fail(ErrorCode::kBusy, path + ": another agent writes it");
+  return FailErrno(errno, path);
 }
 
 }  // namespace
 
 Result<BootLog> BootLog::Open(const std::string& path, const Uuid& boot_id) {
-  const Found found = Inspect(path, boot_id);
-  if (found == Found::kForeign && std::rename(path.c_str(), (path + ".stale").c_str()) != 0)
-    return FailErrno(errno, "set aside " + path);
-  auto fd = OpenFile(path, O_RDWR | O_CREAT | O_APPEND);
+  auto fd = OpenAlone(path);
   if (!fd) return Forward(fd);
-  BootLog log(std::move(*fd));
-  log.set_aside_ = found == Found::kForeign;
-  auto ready = found == Found::kOurs ? log.ReadAll(path) : log.Begin(boot_id);
-  if (!ready) return Forward(ready);
+  auto bytes = ReadFile(path, kBootLogCap);
+  if (!bytes && bytes.error().code != ErrorCode::kLimit) return Forward(bytes);
+  const bool ours = bytes && IsLogOf(boot_id, *bytes);
+  const bool foreign = !ours && (!bytes || !bytes->empty());
+  if (foreign) {
+    if (std::rename(path.c_str(), (path + ".stale").c_str()) != 0)
+      return FailErrno(errno, "set aside " + path);
+    fd = OpenAlone(path);
+    if (!fd) return Forward(fd);
+  }
+  if (!ours) {
+    auto begun = WriteAll(fd->get(), EncodeBootLogHeader(boot_id));
+    if (!begun) return Forward(begun);
+  }
+  Content earlier = ours ? Read(std::span(*bytes).subspan(kBootLogHeaderBytes)) : Content{};
+  auto tail = MappedTail::Make(std::move(*fd), earlier.end);
+  if (!tail) return Forward(tail);
+  BootLog log(std::move(*tail), std::move(earlier));
+  log.set_aside_ = foreign;
   return log;
 }
 
-Status BootLog::Begin(const Uuid& boot_id) {
-  return WriteAll(fd_.get(), EncodeBootLogHeader(boot_id));
-}
-
-Status BootLog::ReadAll(const std::string& path) {
-  auto bytes = ReadFile(path, kBootLogCap);
-  if (!bytes) return Forward(bytes);
-  std::span<const std::byte> rest = std::span(*bytes).subspan(kBootLogHeaderBytes);
-  while (rest.size() >= kBootRecordBytes) {
-    if (auto record = DecodeBootRecord(rest.first(kBootRecordBytes))) {
-      earlier_.push_back(*record);
+BootLog::Content BootLog::Read(std::span<const std::byte> bytes) {
+  Content content;
+  // Behind the last record there is room that was set aside and not used.
+  while (bytes.size() >= kBootRecordBytes && !IsUnused(bytes)) {
+    if (auto record = DecodeBootRecord(bytes.first(kBootRecordBytes))) {
+      content.records.push_back(*record);
     } else {
-      skipped_bytes_ += kBootRecordBytes;
+      content.skipped_bytes += kBootRecordBytes;
     }
-    rest = rest.subspan(kBootRecordBytes);
+    bytes = bytes.subspan(kBootRecordBytes);
+    content.end += kBootRecordBytes;
   }
-  skipped_bytes_ += rest.size();
-  // Cut a torn tail off, or every later record would stand askew.
-  const auto whole = static_cast<off_t>(bytes->size() - rest.size());
-  if (!rest.empty() && ::ftruncate(fd_.get(), whole) != 0) return FailErrno(errno, path);
-  return {};
+  // The next record is written over a torn one.
+  if (!IsUnused(bytes)) content.skipped_bytes += bytes.size();
+  return content;
 }
 
 void BootLog::Attempting(const ByteRange& page, Verb verb, protocol::PageKind kind) {
@@ -74,10 +94,9 @@ void BootLog::Concluded(const ByteRange& page, const PageVerdict& verdict) {
 void BootLog::Append(const BootRecord& record) {
   std::array<std::byte, kBootRecordBytes> bytes;
   EncodeBootRecord(record, bytes);
-  // One write per record: a killed agent leaves whole records behind. A full tmpfs must not keep
-  // the page from being retired.
-  if (::write(fd_.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
-    ++unwritten_;
+  // A killed agent leaves whole records behind, or one that fails its check. A full tmpfs must not
+  // keep the page from being retired.
+  if (!tail_.Append(bytes)) ++unwritten_;
 }
 
 }  // namespace seaward::agent

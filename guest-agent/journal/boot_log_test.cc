@@ -2,7 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 
@@ -103,6 +107,53 @@ TEST_F(BootLogTest, ADamagedRecordCostsOnlyItself) {
   ASSERT_THAT(log.earlier(), SizeIs(2));
   EXPECT_EQ(log.earlier()[1].range, Page(3));
   EXPECT_EQ(log.skipped_bytes(), kBootRecordBytes);
+}
+
+TEST_F(BootLogTest, WhatAKilledAgentDidIsKnownToTheNext) {
+  constexpr std::uint64_t kPages = 2000;  // several windows full
+  const pid_t child = ::fork();
+  if (child == 0) {
+    BootLog log = AgentStarts();
+    for (std::uint64_t n = 0; n < kPages; ++n) log.Concluded(Page(n), verdict_);
+    ::raise(SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  const BootLog log = AgentStarts();
+  ASSERT_THAT(log.earlier(), SizeIs(kPages));
+  for (std::uint64_t n = 0; n < kPages; ++n) EXPECT_EQ(log.earlier()[n].range, Page(n));
+  EXPECT_EQ(log.skipped_bytes(), 0u);
+}
+
+TEST_F(BootLogTest, BelongsToOneAgentAtATime) {
+  const BootLog log = AgentStarts();
+  const auto second = BootLog::Open(path_, Uuid{{std::byte{1}}});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, ErrorCode::kBusy);
+}
+
+TEST_F(BootLogTest, WithoutRoomRecordsAreCountedAndLaterOnesKept) {
+  const auto full = [](rlim_t most) {
+    const rlimit limit{most, RLIM_INFINITY};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  };
+  const auto ignored = std::signal(SIGXFSZ, SIG_IGN);
+  constexpr std::uint64_t kPages = 2000;
+  {
+    BootLog log = AgentStarts();
+    full(64 << 10);
+    for (std::uint64_t n = 0; n < kPages; ++n) log.Concluded(Page(n), verdict_);
+    full(RLIM_INFINITY);
+    EXPECT_GT(log.unwritten(), 0u);
+    EXPECT_LT(log.unwritten(), kPages);
+    log.Concluded(Page(kPages), verdict_);
+  }
+  std::signal(SIGXFSZ, ignored);
+  const BootLog log = AgentStarts();
+  EXPECT_GT(log.earlier().size(), 1u);
+  EXPECT_EQ(log.earlier().back().range, Page(kPages));
+  EXPECT_EQ(log.skipped_bytes(), 0u);
 }
 
 TEST_F(BootLogTest, ADamagedHeaderSetsTheLogAside) {
