@@ -22,9 +22,19 @@ using protocol::Stage;
 
 // The journal follows the verdicts by a second: a burst is one write, and no verdict waits for it.
 constexpr std::chrono::seconds kSaveDelay{1};
-// A replay after a reboot may bring thousands of verdicts; people read the first ones.
-constexpr std::size_t kLinesPerWindow = 100;
+// A replay after a reboot may bring thousands of verdicts; people read the first ones. The early
+// stage writes to a console, and the boot waits for it.
+constexpr std::size_t LinesPerWindow(Stage stage) {
+  return stage == Stage::kEarly ? 10 : 100;
+}
 constexpr std::chrono::seconds kLogWindow{10};
+
+// Nothing else goes on in the early stage: it looks at its port more rarely.
+SessionLimits LimitsOf(Stage stage) {
+  SessionLimits limits;
+  if (stage == Stage::kEarly) limits.slice_pages = 64;
+  return limits;
+}
 
 // Stands in where the kernel has no hard_offline_page or does not let us: every page then fails
 // with the reason.
@@ -151,7 +161,7 @@ Agent::Agent(const AgentConfig& config, const Environment& environment, Parts pa
       retirer_(memory_, *offliner_, *record_, clock_, parts.identity.page_size, stage_),
       desk_(memory_, retirer_, clock_, parts.limits, NodesOf(roots_)),
       journal_(parts.identity.machine, parts.identity.boot_id),
-      session_(parts.identity, SessionLimits{}, clock_, desk_, *this),
+      session_(parts.identity, LimitsOf(stage_), clock_, desk_, *this),
       keeper_(environment.roots, config.channel_name, clock_, log_),
       losses_(roots_.proc, roots_.sys + "/fs/cgroup", parts.identity.page_size) {}
 
@@ -344,7 +354,7 @@ void Agent::OnLive(const protocol::HelloAck& ack) {
 
 void Agent::OnProgress(const RetirementProgress& progress) {
   for (const protocol::VerdictRecord& record : progress.records) {
-    if (unlogged_.size() < kLinesPerWindow) {
+    if (unlogged_.size() < LinesPerWindow(stage_)) {
       unlogged_.push_back(record);
     } else {
       ++suppressed_;
@@ -422,7 +432,7 @@ void Agent::LogVerdicts() {
     logged_ = 0;
   }
   for (const protocol::VerdictRecord& record : unlogged_) {
-    if (logged_ >= kLinesPerWindow) {
+    if (logged_ >= LinesPerWindow(stage_)) {
       ++suppressed_;
       continue;
     }
@@ -431,7 +441,7 @@ void Agent::LogVerdicts() {
   }
   unlogged_.clear();
   // Said with the next verdict that is logged: a count of its own would need a wake-up.
-  if (suppressed_ > 0 && logged_ < kLinesPerWindow)
+  if (suppressed_ > 0 && logged_ < LinesPerWindow(stage_))
     log_.Info("verdicts_unlogged",
               {{"count", fmt::format("{}", std::exchange(suppressed_, std::size_t{0}))}});
 }
