@@ -82,6 +82,7 @@ Result<Json> Commands::Status(const Json&) {
               {"cmdline", FirstLineOf("/proc/cmdline")},
               {"uptime", FirstLineOf("/proc/uptime")},
               {"early", boot_.early},
+              {"bare", boot_.bare},
               {"agent_pid", boot_.agent},
               {"free_frames_at_init", boot_.free_frames}};
 }
@@ -243,7 +244,6 @@ const std::map<std::string, Commands::Handler>& Commands::Table() {
       {"find_frames", &Commands::FindFrames},
       {"frames_of_programs", &Commands::FramesOfPrograms},
       {"kernel_log", &Commands::KernelLog},
-      {"offline_all", &Commands::OfflineAll},
       {"thread_switches", &Commands::ThreadSwitches},
       {"module_load", &Commands::ModuleLoad},
       {"read", &Commands::Read},

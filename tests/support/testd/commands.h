@@ -16,6 +16,7 @@ namespace seaward::testd {
 struct BootReport {
   BootWishes wishes;
   nlohmann::json early;        // {exit, output} or null
+  nlohmann::json bare;         // {pages, refused, took_us, looks_took_us} or null
   nlohmann::json free_frames;  // [["0x..", "0x.."], ...] first and last byte, or null
   pid_t agent = -1;
 };
@@ -59,7 +60,6 @@ class Commands {
   Result<Json> FindFrames(const Json& request);
   Result<Json> FramesOfPrograms(const Json& request);
   Result<Json> KernelLog(const Json& request);
-  Result<Json> OfflineAll(const Json& request);
   Result<Json> ThreadSwitches(const Json& request);
   Result<Json> ModuleLoad(const Json& request);
   Result<Json> Read(const Json& request);

@@ -1,5 +1,4 @@
-// What a test asks that counts pages and times: whose frames not to touch, what the kernel said of
-// each page, and the least that retiring a list of pages takes.
+// What a test asks that counts pages: whose frames not to touch, and what the kernel said of each.
 #include <fcntl.h>
 #include <sys/klog.h>
 #include <sys/mman.h>
@@ -10,7 +9,6 @@
 #include <set>
 #include <sstream>
 
-#include "base/clock.h"
 #include "base/file_io.h"
 #include "tests/support/testd/commands.h"
 #include "tests/support/testd/frames.h"
@@ -88,21 +86,6 @@ Result<Json> Commands::KernelLog(const Json& request) {
   for (std::string line; std::getline(lines, line);)
     if (line.find(wanted) != std::string::npos) found.push_back(line);
   return Json{{"lines", found}};
-}
-
-// {"pages": [...]} -> {"took_us", "refused"}: the bare loop, one write to hard_offline_page each.
-Result<Json> Commands::OfflineAll(const Json& request) {
-  constexpr char kPath[] = "/sys/devices/system/memory/hard_offline_page";
-  const auto pages = request.at("pages").get<std::vector<std::string>>();
-  auto file = OpenFile(kPath, O_WRONLY);
-  if (!file) return Forward(file);
-  const SystemClock clock;
-  unsigned refused = 0;
-  const MonoTime begin = clock.Now();
-  for (const std::string& page : pages)
-    if (::pwrite(file->get(), page.data(), page.size(), 0) < 0) ++refused;
-  const std::chrono::duration<double, std::micro> took = clock.Now() - begin;
-  return Json{{"took_us", took.count()}, {"refused", refused}};
 }
 
 }  // namespace seaward::testd

@@ -55,6 +55,8 @@ BootWishes ParseBootWishes(const std::string& command_line) {
     if (word == "seaward.early=1") wishes.early = true;
     if (word == "seaward.agent=1") wishes.agent = true;
     if (word == "seaward.frames=1") wishes.frames = true;
+    constexpr std::string_view kBare = "seaward.bare=";
+    if (word.starts_with(kBare)) wishes.bare = ParseBareList(word.substr(kBare.size()));
     constexpr std::string_view kPort = "seaward.test_port=";
     if (word.starts_with(kPort)) wishes.port = word.substr(kPort.size());
   }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "tests/support/testd/bare_loop.h"
 
 namespace seaward::testd {
 
@@ -16,6 +17,7 @@ struct BootWishes {
   bool early = false;   // seaward.early=1: run `seaward-agent early` first of all
   bool agent = false;   // seaward.agent=1: start `seaward-agent run`
   bool frames = false;  // seaward.frames=1: note which frames are free before anything else runs
+  std::optional<BareList> bare;             // seaward.bare=FIRST:STEP:COUNT: retired by a bare loop
   std::string port = "org.seaward.test.0";  // seaward.test_port=NAME
 };
 BootWishes ParseBootWishes(const std::string& command_line);

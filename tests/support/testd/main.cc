@@ -11,12 +11,14 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/file_io.h"
 #include "base/log.h"
+#include "tests/support/testd/bare_loop.h"
 #include "tests/support/testd/commands.h"
 #include "tests/support/testd/frames.h"
 #include "tests/support/testd/frames_json.h"
@@ -25,6 +27,10 @@
 
 namespace seaward::testd {
 namespace {
+
+void RunBareLoop(BareLoop& bare, std::size_t pages, const Logger& log) {
+  if (auto done = bare.Run(pages); !done) log.Error("bare_loop", {{"error", done.error().Text()}});
+}
 
 BootReport BecomeInit(const Logger& log) {
   BootReport boot;
@@ -40,6 +46,12 @@ BootReport BecomeInit(const Logger& log) {
   if (boot.wishes.frames) {
     if (auto free = FreeRanges()) boot.free_frames = RangesJson(*free);
   }
+  // Half before the early stage and half after it: what a young machine does slowly, both meet.
+  std::optional<BareLoop> bare;
+  if (boot.wishes.bare) {
+    bare.emplace(*boot.wishes.bare);
+    RunBareLoop(*bare, boot.wishes.bare->count / 2, log);
+  }
   if (boot.wishes.early) {
     std::string output;
     const SystemClock clock;
@@ -50,6 +62,14 @@ BootReport BecomeInit(const Logger& log) {
     log.Info("early_stage", {{"exit", std::to_string(code ? *code : -1)},
                              {"took_us", std::to_string(static_cast<long>(took.count()))},
                              {"output", output}});
+  }
+  if (bare) {
+    RunBareLoop(*bare, boot.wishes.bare->count - bare->pages(), log);
+    using Micros = std::chrono::duration<double, std::micro>;
+    boot.bare = {{"pages", bare->pages()},
+                 {"refused", bare->refused()},
+                 {"took_us", Micros(bare->took()).count()},
+                 {"looks_took_us", Micros(bare->looks_took()).count()}};
   }
   if (boot.wishes.agent) {
     if (auto agent = StartAgent()) boot.agent = *agent;
