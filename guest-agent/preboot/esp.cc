@@ -55,7 +55,7 @@ std::optional<std::uint64_t> ReadNumber(const std::string& path) {
   return value;
 }
 
-// Linux 6.9 and later say it in the uevent; udev's links say it everywhere.
+// Linux 6.13 and later say it in the uevent; udev's links say it everywhere.
 std::optional<Uuid> PartitionUuid(const EspRoots& roots, const std::filesystem::path& partition) {
   const auto uevent = ReadTextFile(partition / "uevent", kAttributeCap);
   if (!uevent) return std::nullopt;

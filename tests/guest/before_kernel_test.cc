@@ -1,5 +1,5 @@
 // What the next kernel never gets: the list, the UEFI driver before it, and what happens where they
-// cannot help. Real AAVMF with variables that last, real boot loaders.
+// cannot help. Real AAVMF (and OVMF: --machine=x86-64) with variables that last, real boot loaders.
 #include <gmock/gmock.h>
 
 #include "tests/guest/uefi_guest.h"

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <sstream>
+#include <string_view>
 
 #include "base/file_io.h"
 #include "tests/support/wait_until.h"
@@ -46,6 +47,8 @@ void UefiGuest::Boots(const std::string& loader, GuestPlan plan) {
                          .more_config = fmt::format("fixed_backing: [{}]\n", kGuestName)});
   ASSERT_TRUE(host_->StartNotifier().has_value()) << host_->Logs();
   ASSERT_TRUE(host_->StartPublisher().has_value()) << host_->Logs();
+  plan.machine = images.machine;
+  plan.cpu = images.cpu;
   if (plan.uefi) {
     plan.disk = dir_ / "disk.img";
     plan.boot_from_disk = loader != "none";
@@ -167,7 +170,9 @@ void UefiGuest::ExpectRetiredByTheEarlyStage(GuestPhysAddr page) {
 }
 
 int UefiGuest::RunAll(int argc, char** argv) {
-  auto found = FindUefiGuestImages();
+  auto machine = GuestMachine::kArm64;
+  if (argc > 1 && std::string_view(argv[1]) == "--machine=x86-64") machine = GuestMachine::kX86;
+  auto found = FindUefiGuestImages(machine);
   if (!found && found.error().code == ErrorCode::kUnsupported) {
     std::printf("SEAWARD-SKIP: %s\n", found.error().Text().c_str());
     return 0;

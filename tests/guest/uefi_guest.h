@@ -17,7 +17,7 @@ namespace seaward::testing {
 
 class UefiGuest : public ::testing::Test {
  public:
-  // main: finds the images, runs every case.
+  // main: finds the images, runs every case; --machine=x86-64 as the first word: on that machine.
   static int RunAll(int argc, char** argv);
 
  protected:

@@ -24,8 +24,31 @@ constexpr auto kBootLimit = std::chrono::seconds(180);
 constexpr auto kHogLimit = std::chrono::seconds(180);
 // AAVMF and a boot loader that reads 42 MB of kernel before it: ~25 s.
 constexpr auto kUefiBootLimit = std::chrono::seconds(420);
-constexpr char kFirmware[] = "/usr/share/AAVMF/AAVMF";  // _CODE.fd, _VARS.fd
 constexpr auto kToolLimit = std::chrono::seconds(30);
+
+struct Machine {
+  const char* type;
+  const char* emulator;
+  const char* features;
+  const char* uefi_features;  // besides
+  const char* console;
+  const char* firmware;
+  const char* variables;  // as the firmware begins with
+};
+
+const Machine& MachineOf(const GuestPlan& plan) {
+  static constexpr Machine kArm64{"arch='aarch64' machine='virt'",
+                                  "/usr/bin/qemu-system-aarch64",
+                                  "<gic version='3'/>",
+                                  "<acpi/>",
+                                  "ttyAMA0",
+                                  "/usr/share/AAVMF/AAVMF_CODE.fd",
+                                  "/usr/share/AAVMF/AAVMF_VARS.fd"};
+  static constexpr Machine kX86{
+      "arch='x86_64' machine='q35'",     "/usr/bin/qemu-system-x86_64",    "<acpi/>", "", "ttyS0",
+      "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"};
+  return plan.machine == GuestMachine::kX86 ? kX86 : kArm64;
+}
 
 // In the libvirtd's folder.
 constexpr char kKernelName[] = "Image";
@@ -77,24 +100,27 @@ std::string TcgGuest::DomainXml() const {
                          channel("test", "org.seaward.test.0");
   for (const std::string& port : plan_.more_ports) channels += channel(port.c_str(), port.c_str());
   if (!plan_.ports) channels.clear();
+  const Machine& machine = MachineOf(plan_);
   return fmt::format(
       "<domain type='qemu'><name>{}</name><uuid>{}</uuid><memory unit='MiB'>{}</memory>"
-      "<vcpu>1</vcpu>{}<features><gic version='3'/>{}</features>"
+      "<vcpu>1</vcpu>{}<features>{}{}</features>"
       "<cpu mode='custom' match='exact'><model fallback='forbid'>{}</model></cpu>"
       "<on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot>"
-      "<on_crash>restart</on_crash><devices><emulator>/usr/bin/qemu-system-aarch64</emulator>"
+      "<on_crash>restart</on_crash><devices><emulator>{}</emulator>"
       "<controller type='usb' model='none'/>{}"
       "<serial type='file'><source path='{}'/></serial>{}<memballoon model='none'/>"
       "</devices></domain>",
-      plan_.name, FormatUuid(plan_.uuid), plan_.memory_mib, OsXml(), plan_.uefi ? "<acpi/>" : "",
-      plan_.cpu, channels, console_path(), DiskXml());
+      plan_.name, FormatUuid(plan_.uuid), plan_.memory_mib, OsXml(), machine.features,
+      plan_.uefi ? machine.uefi_features : "", plan_.cpu, machine.emulator, channels,
+      console_path(), DiskXml());
 }
 
 std::string TcgGuest::OsXml() const {
-  std::string os = "<os><type arch='aarch64' machine='virt'>hvm</type>";
+  const Machine& machine = MachineOf(plan_);
+  std::string os = fmt::format("<os><type {}>hvm</type>", machine.type);
   if (plan_.uefi) {
-    os += fmt::format("<loader readonly='yes' type='pflash'>{}_CODE.fd</loader><nvram>{}</nvram>",
-                      kFirmware, variables_path());
+    os += fmt::format("<loader readonly='yes' type='pflash'>{}</loader><nvram>{}</nvram>",
+                      machine.firmware, variables_path());
   }
   if (!plan_.boot_from_disk) {
     os += fmt::format("<kernel>{}</kernel><initrd>{}</initrd><cmdline>{}</cmdline>", kernel_,
@@ -118,9 +144,10 @@ std::string TcgGuest::DiskXml() const {
 }
 
 std::string TcgGuest::CommandLine(const GuestPlan& plan) {
-  return fmt::format("console=ttyAMA0 loglevel={} panic=-1 {}{}{} {}", plan.loglevel,
-                     plan.early ? "seaward.early=1 " : "", plan.agent ? "seaward.agent=1 " : "",
-                     plan.frames ? "seaward.frames=1" : "", plan.more_words);
+  return fmt::format("console={} loglevel={} panic=-1 {}{}{} {}", MachineOf(plan).console,
+                     plan.loglevel, plan.early ? "seaward.early=1 " : "",
+                     plan.agent ? "seaward.agent=1 " : "", plan.frames ? "seaward.frames=1" : "",
+                     plan.more_words);
 }
 
 Status TcgGuest::MakeSnapshotDisk() const {
@@ -171,7 +198,7 @@ Status TcgGuest::StageFiles(PrivateLibvirtd& libvirtd, const GuestImages& images
 
 Status TcgGuest::StageVariables() {
   std::error_code failed;
-  std::filesystem::copy_file(std::string(kFirmware) + "_VARS.fd", variables_path(),
+  std::filesystem::copy_file(MachineOf(plan_).variables, variables_path(),
                              std::filesystem::copy_options::overwrite_existing, failed);
   if (failed) return FailErrno(failed.value(), variables_path());
   ::chmod(variables_path().c_str(), 0666);

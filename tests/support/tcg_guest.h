@@ -1,5 +1,5 @@
-// An emulated aarch64 Linux guest under a private libvirtd: direct kernel boot, seaward-testd as
-// its init, our agent channel and the test channel. One thread at a time.
+// An emulated Linux guest, aarch64 or x86-64, under a private libvirtd: direct kernel boot,
+// seaward-testd as its init, our agent channel and the test channel. One thread at a time.
 #pragma once
 
 #include <libvirt/libvirt.h>
@@ -22,13 +22,14 @@ struct GuestPlan {
   Uuid uuid;
   unsigned memory_mib = 256;
   std::string cpu = "cortex-a72";
+  GuestMachine machine = GuestMachine::kArm64;
   std::string more_words = {};  // on the kernel's command line
   bool early = true;            // the early stage runs at every boot
   bool agent = true;            // the daemon starts at every boot
   bool frames = false;          // free frames at /init are noted
   unsigned loglevel = 4;  // of its console; each "Memory failure" line there costs the guest time
   bool snapshot_disk = false;  // an empty one, which holds QEMU's snapshots
-  // Booted by UEFI (AAVMF) with variables of its own, which outlive the domain.
+  // Booted by UEFI (AAVMF, OVMF) with variables of its own, which outlive the domain.
   bool uefi = false;
   std::string disk = {};        // an image, copied: the guest's vda
   bool boot_from_disk = false;  // by what is on its ESP; else the kernel is given by QEMU

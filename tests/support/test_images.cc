@@ -12,6 +12,12 @@ namespace {
 constexpr int kNotObtainable = 77;                      // tests/images/fetch-kernel
 constexpr auto kFetchLimit = std::chrono::minutes(10);  // a slow mirror, two packages of 100 MB
 
+#ifdef __x86_64__
+constexpr bool kBuiltForX86 = true;
+#else
+constexpr bool kBuiltForX86 = false;
+#endif
+
 const std::string kScripts = std::string(SEAWARD_SOURCE_DIR) + "/tests/images/";
 
 std::string FirstLine(const std::string& text) {
@@ -32,9 +38,10 @@ std::string HostBinDir() {
 namespace {
 
 // `fetch`: a script of tests/images and its arguments. `name`: of the initramfs; with `modules` it
-// holds some of the kernel's.
+// holds some of the kernel's. `programs`: the folder of the agent and the command server.
 Result<GuestImages> MakeImages(std::vector<std::string> fetch, const std::string& name,
-                               bool modules, const std::string& overlay = {}) {
+                               bool modules, const std::string& overlay = {},
+                               const std::string& programs = Arm64BinDir()) {
   if (const char* reason = std::getenv("SEAWARD_NO_KERNEL"); reason != nullptr && *reason != '\0') {
     return Fail(ErrorCode::kUnsupported, reason);
   }
@@ -45,7 +52,7 @@ Result<GuestImages> MakeImages(std::vector<std::string> fetch, const std::string
   if (fetched->end.exit_code != 0) return Fail(ErrorCode::kIo, fetch[0] + ": " + fetched->err);
   const std::string kernel = FirstLine(fetched->out);
   const std::string initramfs = std::string(SEAWARD_BINARY_DIR) + "/" + name;
-  std::vector<std::string> make{kScripts + "make-guest-initramfs", Arm64BinDir(), initramfs};
+  std::vector<std::string> make{kScripts + "make-guest-initramfs", programs, initramfs};
   if (modules) make.push_back(kernel);
   if (!overlay.empty()) make.push_back(overlay);
   auto made = RunToEnd(make, kFetchLimit);
@@ -77,6 +84,16 @@ Result<GuestImages> FindGuestImages(TestKernel kernel) {
       if (images) images->more_ports = {"org.qemu.guest_agent.0"};
       return images;
     }
+    case TestKernel::kX86: {
+      if (!kBuiltForX86)
+        return Fail(ErrorCode::kUnsupported, "this build has no programs for x86-64 guests");
+      auto images =
+          MakeImages({"fetch-further-kernel", "x86"}, "guest-x86.cpio", true, {}, HostBinDir());
+      if (!images) return images;
+      images->cpu = "qemu64";
+      images->machine = GuestMachine::kX86;
+      return images;
+    }
     case TestKernel::k16k: {
       auto images = MakeImages({"fetch-further-kernel", "16k"}, "guest-16k.cpio", true);
       if (!images) return images;
@@ -88,14 +105,17 @@ Result<GuestImages> FindGuestImages(TestKernel kernel) {
   return Fail(ErrorCode::kInvalid, "no such kernel");
 }
 
-Result<GuestImages> FindUefiGuestImages() {
-  auto images = FindGuestImages();
+Result<GuestImages> FindUefiGuestImages(GuestMachine machine) {
+  const bool x86 = machine == GuestMachine::kX86;
+  auto images = x86 ? FindGuestImages(TestKernel::kX86) : FindGuestImages();
   if (!images) return images;
-  const std::string initramfs = std::string(SEAWARD_BINARY_DIR) + "/uefi-guest.cpio";
+  const std::string initramfs =
+      std::string(SEAWARD_BINARY_DIR) + (x86 ? "/uefi-x86-guest.cpio" : "/uefi-guest.cpio");
   const std::string kernel = images->kernel.substr(0, images->kernel.rfind('/'));
-  auto made = RunToEnd({kScripts + "make-uefi-initramfs", images->initramfs, kernel,
-                        Arm64BinDir() + "/seaward-aa64.efi", initramfs},
-                       kFetchLimit);
+  auto made = RunToEnd(
+      {kScripts + "make-uefi-initramfs", images->initramfs, kernel,
+       x86 ? HostBinDir() + "/seaward-x64.efi" : Arm64BinDir() + "/seaward-aa64.efi", initramfs},
+      kFetchLimit);
   if (!made) return Forward(made);
   if (made->end.exit_code != 0) return Fail(ErrorCode::kIo, "make-uefi-initramfs: " + made->err);
   images->initramfs = initramfs;

@@ -8,6 +8,9 @@
 
 namespace seaward::testing {
 
+// What QEMU emulates.
+enum class GuestMachine { kArm64, kX86 };
+
 struct GuestImages {
   std::string kernel;     // Image
   std::string initramfs;  // cpio
@@ -15,6 +18,7 @@ struct GuestImages {
   std::string cpu = "cortex-a72";  // one that can run it
   unsigned memory_mib = 256;       // enough for it
   std::vector<std::string> more_ports = {};
+  GuestMachine machine = GuestMachine::kArm64;
 };
 
 // Kernels on which retirement is proved; each has what cases about kinds of pages need besides.
@@ -24,6 +28,7 @@ enum class TestKernel {
   kBookworm,  // 6.1, 4 KiB pages
   // As kNewest, with QEMU's own guest agent beside ours: /usr/sbin/qemu-ga and its port.
   kBesideQemuGa,
+  kX86,  // x86-64, 7.x; programs and driver of this build
 };
 
 // Builds or finds them. kUnsupported: no kernel new enough is obtainable, the one reason for which
@@ -34,7 +39,7 @@ Result<GuestImages> FindGuestImages();
 Result<GuestImages> FindGuestImages(TestKernel kernel);
 
 // The same guest for UEFI: with modules for its ESP and its variables, and our driver.
-Result<GuestImages> FindUefiGuestImages();
+Result<GuestImages> FindUefiGuestImages(GuestMachine machine = GuestMachine::kArm64);
 // A disk whose ESP boots `images` by `loader` (grub, systemd-boot, none), at `path`.
 Status MakeBootDisk(const std::string& loader, const GuestImages& images,
                     const std::string& command_line, const std::string& path);
