@@ -6,6 +6,7 @@
 
 #include "base/byte_codec.h"
 #include "base/crc32c.h"
+#include "base/crc32c_instructions.h"
 #include "base/file_io.h"
 #include "base/log.h"
 #include "base/mutants.h"
@@ -41,6 +42,32 @@ TEST(Crc32c, ContinuesFromASeedAtEveryCut) {
   const auto bytes = std::as_bytes(std::span(text));
   for (std::size_t cut = 0; cut <= bytes.size(); ++cut)
     EXPECT_EQ(Crc32c(bytes.subspan(cut), Crc32c(bytes.first(cut))), Crc32c(bytes)) << cut;
+}
+
+// Lengths around one and two rounds of three parts, and each alignment of the first byte.
+TEST(Crc32c, InstructionsAndTablesAgreeAtEveryLength) {
+  if (!CpuHasCrc32c()) GTEST_SKIP() << "n/a: this CPU has no instruction for it";
+  std::vector<std::byte> bytes(2100);
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    bytes[i] = static_cast<std::byte>(i * i + (i >> 3));
+  for (std::size_t length = 0; length + 8 <= bytes.size(); ++length) {
+    const auto some = std::span(bytes).subspan(length % 8, length);
+    const auto seed = static_cast<std::uint32_t>(length * 0x9e3779b9);
+    ASSERT_EQ(Crc32cByInstructions(some, seed), Crc32cByTables(some, seed)) << length;
+  }
+}
+
+TEST(ByteWriter, ClaimsNoMoreThanThereIs) {
+  std::array<std::byte, 4> out{};
+  ByteWriter writer(out);
+  writer.Put(std::uint8_t{1});
+  const auto claimed = writer.Claim(2);
+  ASSERT_EQ(claimed.size(), 2u);
+  EXPECT_EQ(claimed.data(), out.data() + 1);
+  EXPECT_TRUE(writer.Claim(2).empty());
+  writer.Put(std::uint8_t{4});  // would fit, but the writer is bad for good
+  EXPECT_FALSE(writer.ok());
+  EXPECT_EQ(out[3], std::byte{0});
 }
 
 TEST(ByteRange, RefusesEmptyAndWrappingRanges) {

@@ -3,13 +3,26 @@
 // once.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string_view>
 
 namespace seaward {
+
+// To and from little-endian: nothing on the machines that Seaward runs on.
+template <std::unsigned_integral T>
+constexpr T LittleEndian(T value) {
+  if constexpr (std::endian::native == std::endian::little) return value;
+  auto bytes = std::bit_cast<std::array<std::byte, sizeof(T)>>(value);
+  std::reverse(bytes.begin(), bytes.end());
+  return std::bit_cast<T>(bytes);
+}
 
 class ByteWriter {
  public:
@@ -18,14 +31,23 @@ class ByteWriter {
   template <std::unsigned_integral T>
   void Put(T value) {
     if (!Room(sizeof(T))) return;
-    for (std::size_t i = 0; i < sizeof(T); ++i)
-      out_[at_++] = static_cast<std::byte>(static_cast<std::uint64_t>(value) >> (8 * i));
+    value = LittleEndian(value);
+    std::memcpy(out_.data() + at_, &value, sizeof(T));
+    at_ += sizeof(T);
   }
   void PutBytes(std::span<const std::byte> bytes) {
     if (!Room(bytes.size())) return;
-    for (std::byte b : bytes) out_[at_++] = b;
+    std::copy(bytes.begin(), bytes.end(), out_.begin() + static_cast<std::ptrdiff_t>(at_));
+    at_ += bytes.size();
   }
   void PutText(std::string_view text) { PutBytes(std::as_bytes(std::span(text))); }
+  // `count` bytes that the caller writes; empty after an overrun. A writer of its own over fields
+  // whose sizes are all known needs no look at memory to place them.
+  std::span<std::byte> Claim(std::size_t count) {
+    if (!Room(count)) return {};
+    at_ += count;
+    return out_.subspan(at_ - count, count);
+  }
 
   bool ok() const { return ok_; }
   std::size_t size() const { return at_; }
@@ -48,11 +70,10 @@ class ByteReader {
   template <std::unsigned_integral T>
   T Get() {
     if (!Room(sizeof(T))) return 0;
-    std::uint64_t value = 0;
-    for (std::size_t i = 0; i < sizeof(T); ++i)
-      value |= std::to_integer<std::uint64_t>(in_[at_ + i]) << (8 * i);
+    T value;
+    std::memcpy(&value, in_.data() + at_, sizeof(T));
     at_ += sizeof(T);
-    return static_cast<T>(value);
+    return LittleEndian(value);
   }
   // Empty after an overrun.
   std::span<const std::byte> GetBytes(std::size_t n) {

@@ -2,23 +2,11 @@
 
 #include <array>
 
+#include "base/crc32c_instructions.h"
+#include "base/crc32c_tables.h"
+
 namespace seaward {
 namespace {
-
-constexpr std::uint32_t kReversedPolynomial = 0x82f63b78;
-
-// Slicing by eight: tables_[k][b] is the CRC of byte b followed by k zero bytes.
-constexpr auto kTables = [] {
-  std::array<std::array<std::uint32_t, 256>, 8> t{};
-  for (std::uint32_t b = 0; b < 256; ++b) {
-    std::uint32_t crc = b;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? kReversedPolynomial : 0);
-    t[0][b] = crc;
-  }
-  for (std::size_t k = 1; k < t.size(); ++k)
-    for (std::size_t b = 0; b < 256; ++b) t[k][b] = (t[k - 1][b] >> 8) ^ t[0][t[k - 1][b] & 0xff];
-  return t;
-}();
 
 std::uint32_t At(std::span<const std::byte> bytes, std::size_t i) {
   return std::to_integer<std::uint32_t>(bytes[i]);
@@ -26,7 +14,8 @@ std::uint32_t At(std::span<const std::byte> bytes, std::size_t i) {
 
 }  // namespace
 
-std::uint32_t Crc32c(std::span<const std::byte> bytes, std::uint32_t seed) {
+std::uint32_t Crc32cByTables(std::span<const std::byte> bytes, std::uint32_t seed) {
+  constexpr auto& kTables = kCrcOfByteAndZeros;
   std::uint32_t crc = ~seed;
   while (bytes.size() >= 8) {
     const std::uint32_t low =
@@ -39,6 +28,11 @@ std::uint32_t Crc32c(std::span<const std::byte> bytes, std::uint32_t seed) {
   for (std::byte b : bytes)
     crc = (crc >> 8) ^ kTables[0][(crc ^ std::to_integer<std::uint32_t>(b)) & 0xff];
   return ~crc;
+}
+
+std::uint32_t Crc32c(std::span<const std::byte> bytes, std::uint32_t seed) {
+  static const bool has_instructions = CpuHasCrc32c();
+  return has_instructions ? Crc32cByInstructions(bytes, seed) : Crc32cByTables(bytes, seed);
 }
 
 }  // namespace seaward

@@ -99,10 +99,4 @@ std::vector<Known> KnownAnswer(const std::vector<KnownRecord>& records) {
   return answer;
 }
 
-bool IsWireRange(const ByteRange& range) {
-  constexpr std::uint64_t kGranuleMask = kPoisonGranule - 1;
-  return (range.start().value & kGranuleMask) == 0 && (range.length() & kGranuleMask) == 0 &&
-         range.length() <= kMaxRangeBytes && range.last() >> kMaxGuestPhysBits == 0;
-}
-
 }  // namespace seaward::protocol

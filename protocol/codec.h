@@ -40,6 +40,10 @@ std::vector<Known> KnownAnswer(const std::vector<KnownRecord>& records);
 
 // True for what may stand in a Poison, Clear, Verdict or Known: whole granules, below 2^52, <= 1
 // GiB.
-bool IsWireRange(const ByteRange& range);
+inline bool IsWireRange(const ByteRange& range) {
+  constexpr std::uint64_t kInsideGranule = kPoisonGranule - 1;
+  return ((range.start().value | range.length()) & kInsideGranule) == 0 &&
+         range.length() <= kMaxRangeBytes && range.last() >> kMaxGuestPhysBits == 0;
+}
 
 }  // namespace seaward::protocol

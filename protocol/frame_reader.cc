@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "base/byte_codec.h"
 #include "base/crc32c.h"
@@ -17,6 +18,10 @@ constexpr std::size_t kCapacity = 2 * kMaxFrameBytes;
 bool CrcMatches(std::span<const std::byte> frame, std::uint32_t expected) {
   const std::uint32_t head = Crc32c(frame.first(kCrcOffset));
   return Crc32c(frame.subspan(kHeaderBytes), head) == expected;
+}
+
+bool StartsWithMagic(std::span<const std::byte> bytes) {
+  return std::memcmp(bytes.data(), kMagicBytes.data(), kMagicBytes.size()) == 0;
 }
 
 // True when `tail`, shorter than the magic, may grow into it.
@@ -53,9 +58,8 @@ std::span<const std::byte> FrameReader::Append(std::span<const std::byte> bytes)
 }
 
 std::optional<Frame> FrameReader::Next() {
-  FindCandidates();
   std::size_t kept = 0;
-  for (std::size_t i = 0; i < candidates_.size(); ++i) {
+  for (std::size_t i = 0; i < candidates_.size() || FindCandidate(); ++i) {
     const std::size_t at = candidates_[i];
     if (at < begin_) continue;  // inside a frame already used
     Frame frame;
@@ -88,20 +92,24 @@ void FrameReader::Reset() {
   candidates_.clear();
 }
 
-void FrameReader::FindCandidates() {
+bool FrameReader::FindCandidate() {
   scanned_ = std::max(scanned_, begin_);
   while (end_ - scanned_ >= kMagicBytes.size()) {
-    const auto from = buffer_.begin() + static_cast<std::ptrdiff_t>(scanned_);
-    const auto to = buffer_.begin() + static_cast<std::ptrdiff_t>(end_);
-    const auto found = std::search(from, to, kMagicBytes.begin(), kMagicBytes.end());
-    if (found == to) {
-      scanned_ = end_ - (kMagicBytes.size() - 1);
-      return;
+    const std::byte* const from = buffer_.data() + scanned_;
+    const std::size_t places = end_ - scanned_ - (kMagicBytes.size() - 1);
+    const void* const first = std::memchr(from, std::to_integer<int>(kMagicBytes[0]), places);
+    if (first == nullptr) {
+      scanned_ += places;
+      return false;
     }
-    const auto at = static_cast<std::size_t>(found - buffer_.begin());
+    const auto at = static_cast<std::size_t>(static_cast<const std::byte*>(first) - buffer_.data());
+    const bool found = StartsWithMagic(Buffered(at));
+    scanned_ = at + (found ? kMagicBytes.size() : 1);
+    if (!found) continue;
     candidates_.push_back(at);
-    scanned_ = at + kMagicBytes.size();
+    return true;
   }
+  return false;
 }
 
 FrameReader::Judgement FrameReader::Judge(std::size_t at, Frame& frame) const {

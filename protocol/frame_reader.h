@@ -60,7 +60,8 @@ class FrameReader {
   std::span<const std::byte> Buffered(std::size_t from) const {
     return {buffer_.data() + from, end_ - from};
   }
-  void FindCandidates();
+  // Looks on from `scanned_`; true when one more was found.
+  bool FindCandidate();
   Judgement Judge(std::size_t at, Frame& frame) const;
   void TakeFrameAt(std::size_t at, std::size_t payload_bytes);
   void DropGarbage();
@@ -70,9 +71,11 @@ class FrameReader {
 
   Memory memory_;
   std::vector<std::byte> buffer_;
-  std::size_t begin_ = 0;    // first byte that is not yet used or dropped
-  std::size_t end_ = 0;      // behind the last byte appended
-  std::size_t scanned_ = 0;  // the magic was looked for at every place before this one
+  std::size_t begin_ = 0;  // first byte that is not yet used or dropped
+  std::size_t end_ = 0;    // behind the last byte appended
+  // The magic was looked for at every place before this one: no further than had to be, so that the
+  // inside of a good frame is not searched.
+  std::size_t scanned_ = 0;
   // The places where the magic stands, ascending. Each is checked by CRC once, so that garbage
   // cannot buy more work.
   std::vector<std::size_t> candidates_;

@@ -8,6 +8,30 @@
 
 namespace seaward::protocol {
 
+inline void PayloadReader::GetRange(ByteReader& from, ByteRange& range) {
+  const GuestPhysAddr start{from.Get<std::uint64_t>()};
+  const auto length = from.Get<std::uint64_t>();
+  // Nearly all of them are of one page, and such a range cannot wrap.
+  if (length == kPoisonGranule) [[likely]] {
+    range = ByteRange::Granule(start);
+    Require(range.start() == start && IsWireRange(range), "range");
+  } else {
+    range = RangeOf(start, length);
+  }
+}
+
+template <class Enum>
+inline Enum PayloadReader::GetEnum(ByteReader& from, Enum lowest, Enum highest) {
+  const auto value = static_cast<Enum>(from.Get<std::uint8_t>());
+  Require(value >= lowest && value <= highest, "enumeration value");
+  return value;
+}
+
+template <class T>
+inline void PayloadReader::GetReserved(ByteReader& from) {
+  Require(from.Get<T>() == 0, "reserved field");
+}
+
 Result<Message> PayloadReader::Read(MessageType type) {
   Message message;
   // No default label: the compiler names a type that is missing here. Unknown numbers fall through.
@@ -71,9 +95,9 @@ Hello PayloadReader::ReadHello() {
   hello.boot_id = GetUuid();
   hello.machine = GetUuid();
   hello.incarnation = GetUuid();
-  hello.stage = GetEnum(Stage::kEarly, Stage::kRun);
-  GetReserved<std::uint8_t>();
-  GetReserved<std::uint16_t>();
+  hello.stage = GetEnum(reader_, Stage::kEarly, Stage::kRun);
+  GetReserved<std::uint8_t>(reader_);
+  GetReserved<std::uint16_t>(reader_);
   hello.page_size = reader_.Get<std::uint32_t>();
   hello.digest = reader_.Get<std::uint64_t>();
   hello.entries = reader_.Get<std::uint32_t>();
@@ -102,55 +126,54 @@ Sync PayloadReader::ReadSync() {
 Poison PayloadReader::ReadPoison() {
   Poison poison;
   const std::size_t count = GetCount(kPoisonEntryBytes);
-  poison.entries.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    PoisonEntry& entry = poison.entries.emplace_back();
-    entry.id = reader_.Get<std::uint64_t>();
-    entry.range = GetRange();
-    entry.evidence = GetEnum(Evidence::kConsumed, Evidence::kPredicted);
-    const auto flags = reader_.Get<std::uint8_t>();
-    entry.replay = (flags & kPoisonFlagReplay) != 0;
-    GetReserved<std::uint16_t>();
-    Require(entry.id != 0, "poison entry without id");
-    Require((flags & ~kPoisonFlagReplay) == 0, "poison flags");
-  }
+  GetEach<kPoisonEntryBytes>(
+      poison.entries, count, {}, [this](ByteReader& from, PoisonEntry& entry) {
+        entry.id = from.Get<std::uint64_t>();
+        GetRange(from, entry.range);
+        entry.evidence = GetEnum(from, Evidence::kConsumed, Evidence::kPredicted);
+        const auto flags = from.Get<std::uint8_t>();
+        entry.replay = (flags & kPoisonFlagReplay) != 0;
+        GetReserved<std::uint16_t>(from);
+        Require(entry.id != 0, "poison entry without id");
+        Require((flags & ~kPoisonFlagReplay) == 0, "poison flags");
+      });
   return poison;
 }
 
 Clear PayloadReader::ReadClear() {
   Clear clear;
   const std::size_t count = GetCount(kClearRangeBytes);
-  clear.ranges.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) clear.ranges.push_back(GetRange());
+  GetEach<kClearRangeBytes>(clear.ranges, count, ByteRange::Granule({}),
+                            [this](ByteReader& from, ByteRange& range) { GetRange(from, range); });
   return clear;
 }
 
-Verdict PayloadReader::ReadVerdict() {
-  Verdict verdict;
-  const std::size_t count = GetCount(kVerdictRecordBytes);
-  verdict.records.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) verdict.records.push_back(ReadRecord());
-  return verdict;
-}
-
-VerdictRecord PayloadReader::ReadRecord() {
-  VerdictRecord record;
-  record.id = reader_.Get<std::uint64_t>();
-  record.range = GetRange();
-  record.outcome = GetEnum(Outcome::kRetired, Outcome::kFailed);
-  record.kind = GetEnum(PageKind::kUnknown, PageKind::kOffline);
-  record.stage = GetEnum(Stage::kEarly, Stage::kRun);
-  GetReserved<std::uint8_t>();
-  record.sys_errno = reader_.Get<std::uint16_t>();
-  GetReserved<std::uint16_t>();
-  record.next_try = std::chrono::milliseconds(reader_.Get<std::uint32_t>());
-  const auto duration = reader_.Get<std::uint64_t>();
+[[gnu::always_inline]] inline void PayloadReader::GetRecord(ByteReader& from,
+                                                            VerdictRecord& record) {
+  record.id = from.Get<std::uint64_t>();
+  GetRange(from, record.range);
+  record.outcome = GetEnum(from, Outcome::kRetired, Outcome::kFailed);
+  record.kind = GetEnum(from, PageKind::kUnknown, PageKind::kOffline);
+  record.stage = GetEnum(from, Stage::kEarly, Stage::kRun);
+  GetReserved<std::uint8_t>(from);
+  record.sys_errno = from.Get<std::uint16_t>();
+  GetReserved<std::uint16_t>(from);
+  record.next_try = std::chrono::milliseconds(from.Get<std::uint32_t>());
+  const auto duration = from.Get<std::uint64_t>();
   Require(record.id != 0, "verdict record without id");
   Require(record.outcome == Outcome::kDeferred || record.next_try.count() == 0,
           "next try without deferral");
   Require(duration <= std::numeric_limits<std::int64_t>::max(), "duration");
   record.duration = std::chrono::nanoseconds(static_cast<std::int64_t>(duration));
-  return record;
+}
+
+Verdict PayloadReader::ReadVerdict() {
+  Verdict verdict;
+  const std::size_t count = GetCount(kVerdictRecordBytes);
+  GetEach<kVerdictRecordBytes>(
+      verdict.records, count, {},
+      [this](ByteReader& from, VerdictRecord& record) { GetRecord(from, record); });
+  return verdict;
 }
 
 Stats PayloadReader::ReadStats() {
@@ -168,12 +191,12 @@ Losses PayloadReader::ReadLosses() {
   // Their lengths differ: the shortest one bounds the count.
   constexpr std::size_t kShortest = kMaxLossBytes - kMaxCommBytes - kMaxCgroupBytes;
   const std::size_t count = reader_.Get<std::uint16_t>();
-  GetReserved<std::uint16_t>();
+  GetReserved<std::uint16_t>(reader_);
   Require(count > 0 && count <= kMaxLosses, "count of losses");
   for (std::size_t i = 0; i < count && reader_.remaining() >= kShortest; ++i) {
     Loss& loss = losses.losses.emplace_back();
     loss.id = reader_.Get<std::uint64_t>();
-    loss.range = GetRange();
+    GetRange(reader_, loss.range);
     loss.lost_bytes = reader_.Get<std::uint64_t>();
     loss.pid = reader_.Get<std::uint32_t>();
     loss.comm = GetText(reader_.Get<std::uint8_t>());
@@ -203,16 +226,15 @@ Known PayloadReader::ReadKnown() {
   Require(count > 0 || known.last, "empty list");
   Require(reader_.remaining() == count * kKnownRecordBytes, "list length");
   if (!broken_.empty()) return known;
-  known.records.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    KnownRecord& record = known.records.emplace_back();
-    record.range = GetRange();
-    record.evidence = GetEnum(Evidence::kConsumed, Evidence::kLatent);
-    const auto boot = reader_.Get<std::uint8_t>();
-    record.this_boot = (boot & kKnownFlagThisBoot) != 0;
-    GetReserved<std::uint16_t>();
-    Require((boot & ~kKnownFlagThisBoot) == 0, "known record flags");
-  }
+  GetEach<kKnownRecordBytes>(
+      known.records, count, {}, [this](ByteReader& from, KnownRecord& record) {
+        GetRange(from, record.range);
+        record.evidence = GetEnum(from, Evidence::kConsumed, Evidence::kLatent);
+        const auto boot = from.Get<std::uint8_t>();
+        record.this_boot = (boot & kKnownFlagThisBoot) != 0;
+        GetReserved<std::uint16_t>(from);
+        Require((boot & ~kKnownFlagThisBoot) == 0, "known record flags");
+      });
   return known;
 }
 
@@ -237,36 +259,22 @@ Uuid PayloadReader::GetUuid() {
   return uuid;
 }
 
-ByteRange PayloadReader::GetRange() {
-  const GuestPhysAddr start{reader_.Get<std::uint64_t>()};
-  const auto length = reader_.Get<std::uint64_t>();
+ByteRange PayloadReader::RangeOf(GuestPhysAddr start, std::uint64_t length) {
   const Result<ByteRange> range = ByteRange::Make(start, length);
   Require(range && IsWireRange(*range), "range");
   return range ? *range : ByteRange::Granule({});
 }
 
-template <class Enum>
-Enum PayloadReader::GetEnum(Enum lowest, Enum highest) {
-  const auto value = static_cast<Enum>(reader_.Get<std::uint8_t>());
-  Require(value >= lowest && value <= highest, "enumeration value");
-  return value;
-}
-
 std::size_t PayloadReader::GetCount(std::size_t entry_bytes) {
   const std::size_t count = reader_.Get<std::uint16_t>();
-  GetReserved<std::uint16_t>();
+  GetReserved<std::uint16_t>(reader_);
   Require(count > 0, "empty list");
   Require(reader_.remaining() == count * entry_bytes, "list length");
   return broken_.empty() ? count : 0;
 }
 
-template <class T>
-void PayloadReader::GetReserved() {
-  Require(reader_.Get<T>() == 0, "reserved field");
-}
-
-void PayloadReader::Require(bool rule, std::string_view broken) {
-  if (!rule && broken_.empty()) broken_ = broken;
+void PayloadReader::Refuse(std::string_view broken) {
+  if (broken_.empty()) broken_ = broken;
 }
 
 }  // namespace seaward::protocol

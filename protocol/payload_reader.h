@@ -27,7 +27,6 @@ class PayloadReader {
   Poison ReadPoison();
   Clear ReadClear();
   Verdict ReadVerdict();
-  VerdictRecord ReadRecord();
   Stats ReadStats();
   Losses ReadLosses();
   std::string GetText(std::size_t length);
@@ -35,15 +34,34 @@ class PayloadReader {
   BeforeKernel ReadBeforeKernel();
 
   Uuid GetUuid();
-  ByteRange GetRange();
+  void GetRecord(ByteReader& from, VerdictRecord& record);
+  void GetRange(ByteReader& from, ByteRange& range);
+  ByteRange RangeOf(GuestPhysAddr start, std::uint64_t length);
   // A value of 1 (or `lowest`) .. `highest`.
   template <class Enum>
-  Enum GetEnum(Enum lowest, Enum highest);
+  Enum GetEnum(ByteReader& from, Enum lowest, Enum highest);
   // The number of entries; 0 when the payload has not exactly the bytes for it.
   std::size_t GetCount(std::size_t entry_bytes);
+  // `count` entries of one size: `get(fields, entry)` fills one, in its place: to fill one
+  // elsewhere and to copy it waits for its own stores. See PayloadWriter::PutEach.
+  template <std::size_t kEntryBytes, class Entry, class Get>
+  void GetEach(std::vector<Entry>& entries, std::size_t count, const Entry& blank, Get get) {
+    std::span<const std::byte> bytes = reader_.GetBytes(count * kEntryBytes);
+    if (bytes.empty()) return;
+    entries.assign(count, blank);
+    for (Entry& entry : entries) {
+      ByteReader fields(bytes.first<kEntryBytes>());
+      get(fields, entry);
+      bytes = bytes.subspan(kEntryBytes);
+    }
+  }
   template <class T>
-  void GetReserved();
-  void Require(bool rule, std::string_view broken);
+  void GetReserved(ByteReader& from);
+  void Require(bool rule, std::string_view broken) {
+    if (!rule) [[unlikely]]
+      Refuse(broken);
+  }
+  void Refuse(std::string_view broken);
 
   ByteReader reader_;
   std::string_view broken_;  // empty: nothing

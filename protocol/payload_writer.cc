@@ -8,6 +8,19 @@
 
 namespace seaward::protocol {
 
+inline void PayloadWriter::PutRange(ByteWriter& to, const ByteRange& range) {
+  Require(IsWireRange(range), ErrorCode::kInvalid, "range");
+  to.Put(range.start().value);
+  to.Put(range.length());
+}
+
+inline void PayloadWriter::PutMilliseconds(ByteWriter& to, std::chrono::milliseconds time) {
+  const auto count = time.count();
+  Require(count >= 0 && count <= std::numeric_limits<std::uint32_t>::max(), ErrorCode::kInvalid,
+          "milliseconds");
+  to.Put(static_cast<std::uint32_t>(count));
+}
+
 void PayloadWriter::operator()(const Hello& hello) {
   Require(!hello.boot_id.IsNil(), ErrorCode::kInvalid, "hello without boot id");
   Require(IsGuestPageSize(hello.page_size), ErrorCode::kInvalid, "page size");
@@ -27,7 +40,7 @@ void PayloadWriter::operator()(const Hello& hello) {
 
 void PayloadWriter::operator()(const HelloAck& ack) {
   PutUuid(ack.incarnation);
-  PutMilliseconds(ack.heartbeat);
+  PutMilliseconds(writer_, ack.heartbeat);
 }
 
 void PayloadWriter::operator()(const Sync& sync) {
@@ -37,41 +50,44 @@ void PayloadWriter::operator()(const Sync& sync) {
 
 void PayloadWriter::operator()(const Poison& poison) {
   PutListHeader(poison.entries.size(), kMaxPoisonEntries);
-  for (const PoisonEntry& entry : poison.entries) {
+  PutEach<kPoisonEntryBytes>(poison.entries, [this](ByteWriter& to, const PoisonEntry& entry) {
     Require(entry.id != 0, ErrorCode::kInvalid, "poison entry without id");
-    writer_.Put(entry.id);
-    PutRange(entry.range);
-    writer_.Put(static_cast<std::uint8_t>(entry.evidence));
-    writer_.Put(static_cast<std::uint8_t>(entry.replay ? kPoisonFlagReplay : 0));
-    writer_.Put(std::uint16_t{0});
-  }
+    to.Put(entry.id);
+    PutRange(to, entry.range);
+    to.Put(static_cast<std::uint8_t>(entry.evidence));
+    to.Put(static_cast<std::uint8_t>(entry.replay ? kPoisonFlagReplay : 0));
+    to.Put(std::uint16_t{0});
+  });
 }
 
 void PayloadWriter::operator()(const Clear& clear) {
   PutListHeader(clear.ranges.size(), kMaxClearRanges);
-  for (const ByteRange& range : clear.ranges) PutRange(range);
+  PutEach<kClearRangeBytes>(
+      clear.ranges, [this](ByteWriter& to, const ByteRange& range) { PutRange(to, range); });
 }
 
-void PayloadWriter::operator()(const Verdict& verdict) {
-  PutListHeader(verdict.records.size(), kMaxVerdictRecords);
-  for (const VerdictRecord& record : verdict.records) PutRecord(record);
-}
-
-void PayloadWriter::PutRecord(const VerdictRecord& record) {
+inline void PayloadWriter::PutRecord(ByteWriter& to, const VerdictRecord& record) {
   Require(record.id != 0, ErrorCode::kInvalid, "verdict record without id");
   Require(record.outcome == Outcome::kDeferred || record.next_try.count() == 0, ErrorCode::kInvalid,
           "next try without deferral");
   Require(record.duration.count() >= 0, ErrorCode::kInvalid, "negative duration");
-  writer_.Put(record.id);
-  PutRange(record.range);
-  writer_.Put(static_cast<std::uint8_t>(record.outcome));
-  writer_.Put(static_cast<std::uint8_t>(record.kind));
-  writer_.Put(static_cast<std::uint8_t>(record.stage));
-  writer_.Put(std::uint8_t{0});
-  writer_.Put(record.sys_errno);
-  writer_.Put(std::uint16_t{0});
-  PutMilliseconds(record.next_try);
-  writer_.Put(static_cast<std::uint64_t>(record.duration.count()));
+  to.Put(record.id);
+  PutRange(to, record.range);
+  to.Put(static_cast<std::uint8_t>(record.outcome));
+  to.Put(static_cast<std::uint8_t>(record.kind));
+  to.Put(static_cast<std::uint8_t>(record.stage));
+  to.Put(std::uint8_t{0});
+  to.Put(record.sys_errno);
+  to.Put(std::uint16_t{0});
+  PutMilliseconds(to, record.next_try);
+  to.Put(static_cast<std::uint64_t>(record.duration.count()));
+}
+
+void PayloadWriter::operator()(const Verdict& verdict) {
+  PutListHeader(verdict.records.size(), kMaxVerdictRecords);
+  PutEach<kVerdictRecordBytes>(
+      verdict.records,
+      [this](ByteWriter& to, const VerdictRecord& record) { PutRecord(to, record); });
 }
 
 void PayloadWriter::operator()(const Stats& stats) {
@@ -88,7 +104,7 @@ void PayloadWriter::operator()(const Losses& losses) {
     Require(loss.id != 0, ErrorCode::kInvalid, "loss without id");
     Require(loss.pid != 0 || loss.comm.empty(), ErrorCode::kInvalid, "a name without a process");
     writer_.Put(loss.id);
-    PutRange(loss.range);
+    PutRange(writer_, loss.range);
     writer_.Put(loss.lost_bytes);
     writer_.Put(loss.pid);
     PutShortText(loss.comm, kMaxCommBytes);
@@ -108,13 +124,13 @@ void PayloadWriter::operator()(const Known& known) {
           "more entries than one frame holds");
   writer_.Put(static_cast<std::uint16_t>(known.records.size()));
   writer_.Put(static_cast<std::uint16_t>(known.last ? kKnownFlagLast : 0));
-  for (const KnownRecord& record : known.records) {
+  PutEach<kKnownRecordBytes>(known.records, [this](ByteWriter& to, const KnownRecord& record) {
     Require(record.evidence != Evidence::kPredicted, ErrorCode::kInvalid, "known evidence");
-    PutRange(record.range);
-    writer_.Put(static_cast<std::uint8_t>(record.evidence));
-    writer_.Put(static_cast<std::uint8_t>(record.this_boot ? kKnownFlagThisBoot : 0));
-    writer_.Put(std::uint16_t{0});
-  }
+    PutRange(to, record.range);
+    to.Put(static_cast<std::uint8_t>(record.evidence));
+    to.Put(static_cast<std::uint8_t>(record.this_boot ? kKnownFlagThisBoot : 0));
+    to.Put(std::uint16_t{0});
+  });
 }
 
 void PayloadWriter::operator()(const BeforeKernel& before) {
@@ -131,8 +147,8 @@ Status PayloadWriter::status() const {
   return {};
 }
 
-void PayloadWriter::Require(bool rule, ErrorCode code, std::string_view broken) {
-  if (rule || !broken_.empty()) return;
+void PayloadWriter::Refuse(ErrorCode code, std::string_view broken) {
+  if (!broken_.empty()) return;
   code_ = code;
   broken_ = broken;
 }
@@ -142,19 +158,6 @@ void PayloadWriter::PutListHeader(std::size_t count, std::size_t limit) {
   Require(count <= limit, ErrorCode::kLimit, "more entries than one frame holds");
   writer_.Put(static_cast<std::uint16_t>(count));
   writer_.Put(std::uint16_t{0});
-}
-
-void PayloadWriter::PutRange(const ByteRange& range) {
-  Require(IsWireRange(range), ErrorCode::kInvalid, "range");
-  writer_.Put(range.start().value);
-  writer_.Put(range.length());
-}
-
-void PayloadWriter::PutMilliseconds(std::chrono::milliseconds time) {
-  const auto count = time.count();
-  Require(count >= 0 && count <= std::numeric_limits<std::uint32_t>::max(), ErrorCode::kInvalid,
-          "milliseconds");
-  writer_.Put(static_cast<std::uint32_t>(count));
 }
 
 }  // namespace seaward::protocol
