@@ -1,6 +1,4 @@
 // What the notifier asks of one domain, beside following them all.
-#include <libvirt/virterror.h>
-
 #include <cstdlib>
 #include <memory>
 
@@ -10,46 +8,29 @@
 namespace seaward {
 namespace {
 
-Error LastError(const std::string& what) {
-  const virError* error = virGetLastError();
-  const bool unknown = error != nullptr && error->code == VIR_ERR_NO_DOMAIN;
-  Error failed{unknown ? ErrorCode::kNotFound : ErrorCode::kIo, 0,
-               what + ": " + virGetLastErrorMessage()};
-  virResetLastError();
-  return failed;
-}
-
 Error OutOfReach() {
   return Error{ErrorCode::kClosed, 0, "libvirtd is out of reach"};
-}
-
-OwnedDomain Find(virConnectPtr connection, const std::string& name_or_uuid) {
-  if (const auto uuid = ParseUuid(name_or_uuid)) {
-    if (auto found = LookUpDomain(connection, *uuid)) return found;
-    virResetLastError();  // a name may look like a UUID
-  }
-  return OwnedDomain(virDomainLookupByName(connection, name_or_uuid.c_str()));
 }
 
 }  // namespace
 
 Result<DomainXml> LibvirtLink::FetchXml(const std::string& name_or_uuid) {
   if (connection_ == nullptr) return tl::unexpected<Error>(OutOfReach());
-  const OwnedDomain domain = Find(connection_, name_or_uuid);
-  if (!domain) return tl::unexpected<Error>(LastError("domain '" + name_or_uuid + "'"));
+  const OwnedDomain domain = FindDomain(connection_, name_or_uuid);
+  if (!domain) return tl::unexpected<Error>(TakeLibvirtError("domain '" + name_or_uuid + "'"));
   const std::unique_ptr<char, decltype(&std::free)> xml(virDomainGetXMLDesc(domain.get(), 0),
                                                         &std::free);
-  if (!xml) return tl::unexpected<Error>(LastError("XML of '" + name_or_uuid + "'"));
+  if (!xml) return tl::unexpected<Error>(TakeLibvirtError("XML of '" + name_or_uuid + "'"));
   return DomainXml{xml.get(), virDomainIsActive(domain.get()) == 1};
 }
 
 Status LibvirtLink::WriteMark(const Uuid& domain, const DomainMark& mark) {
   if (connection_ == nullptr) return tl::unexpected<Error>(OutOfReach());
   const OwnedDomain found = LookUpDomain(connection_, domain);
-  if (!found) return tl::unexpected<Error>(LastError("metadata"));
+  if (!found) return tl::unexpected<Error>(TakeLibvirtError("metadata"));
   if (virDomainSetMetadata(found.get(), VIR_DOMAIN_METADATA_ELEMENT, ToXml(mark).c_str(),
                            kMarkPrefix, kMarkNamespace, VIR_DOMAIN_AFFECT_LIVE) < 0)
-    return tl::unexpected<Error>(LastError("metadata"));
+    return tl::unexpected<Error>(TakeLibvirtError("metadata"));
   return {};
 }
 
@@ -59,14 +40,14 @@ Result<DomainState> LibvirtLink::Look(const Uuid& domain) {
   DomainState state;
   const OwnedDomain found = LookUpDomain(connection_, domain);
   if (!found) {
-    Error error = LastError("domain " + FormatUuid(domain));
+    Error error = TakeLibvirtError("domain " + FormatUuid(domain));
     if (error.code == ErrorCode::kNotFound) return state;
     return tl::unexpected<Error>(std::move(error));
   }
   int now = VIR_DOMAIN_NOSTATE;
   int reason = 0;
   if (virDomainGetState(found.get(), &now, &reason, 0) < 0)
-    return tl::unexpected<Error>(LastError("state"));
+    return tl::unexpected<Error>(TakeLibvirtError("state"));
   state.running = virDomainIsActive(found.get()) == 1;
   state.paused = now == VIR_DOMAIN_PAUSED;
   state.persistent = virDomainIsPersistent(found.get()) == 1;
@@ -75,7 +56,7 @@ Result<DomainState> LibvirtLink::Look(const Uuid& domain) {
   const std::unique_ptr<char, decltype(&std::free)> xml(
       virDomainGetXMLDesc(found.get(), VIR_DOMAIN_XML_SECURE | VIR_DOMAIN_XML_INACTIVE),
       &std::free);
-  if (!xml) return tl::unexpected<Error>(LastError("XML"));
+  if (!xml) return tl::unexpected<Error>(TakeLibvirtError("XML"));
   state.xml = xml.get();
   return state;
 }
@@ -83,16 +64,18 @@ Result<DomainState> LibvirtLink::Look(const Uuid& domain) {
 Status LibvirtLink::Give(const Uuid& domain, DomainOrder order) {
   if (connection_ == nullptr) return tl::unexpected<Error>(OutOfReach());
   const OwnedDomain found = LookUpDomain(connection_, domain);
-  if (!found) return tl::unexpected<Error>(LastError("domain " + FormatUuid(domain)));
+  if (!found) return tl::unexpected<Error>(TakeLibvirtError("domain " + FormatUuid(domain)));
   switch (order) {
     case DomainOrder::kPause:
-      if (virDomainSuspend(found.get()) < 0) return tl::unexpected<Error>(LastError("pause"));
+      if (virDomainSuspend(found.get()) < 0)
+        return tl::unexpected<Error>(TakeLibvirtError("pause"));
       return {};
     case DomainOrder::kReset:
-      if (virDomainReset(found.get(), 0) < 0) return tl::unexpected<Error>(LastError("reset"));
+      if (virDomainReset(found.get(), 0) < 0)
+        return tl::unexpected<Error>(TakeLibvirtError("reset"));
       return {};
     case DomainOrder::kStop:
-      if (virDomainDestroy(found.get()) < 0) return tl::unexpected<Error>(LastError("stop"));
+      if (virDomainDestroy(found.get()) < 0) return tl::unexpected<Error>(TakeLibvirtError("stop"));
       return {};
   }
   return Fail(ErrorCode::kInvalid, "no such order");
@@ -106,14 +89,14 @@ Status LibvirtLink::StartDomain(const Uuid& domain, const std::string& xml) {
     // is one: not every driver knows the flag.
     const bool saved = virDomainHasManagedSaveImage(found.get(), 0) == 1;
     if (virDomainCreateWithFlags(found.get(), saved ? VIR_DOMAIN_START_FORCE_BOOT : 0) < 0)
-      return tl::unexpected<Error>(LastError("start"));
+      return tl::unexpected<Error>(TakeLibvirtError("start"));
     return {};
   }
-  Error unknown = LastError("domain " + FormatUuid(domain));
+  Error unknown = TakeLibvirtError("domain " + FormatUuid(domain));
   if (xml.empty() || unknown.code != ErrorCode::kNotFound)
     return tl::unexpected<Error>(std::move(unknown));
   const OwnedDomain made(virDomainCreateXML(connection_, xml.c_str(), 0));
-  if (!made) return tl::unexpected<Error>(LastError("start"));
+  if (!made) return tl::unexpected<Error>(TakeLibvirtError("start"));
   return {};
 }
 

@@ -4,7 +4,9 @@
 #include <libvirt/libvirt.h>
 
 #include <memory>
+#include <string>
 
+#include "base/result.h"
 #include "base/uuid.h"
 
 namespace seaward {
@@ -20,5 +22,9 @@ inline OwnedDomain LookUpDomain(virConnectPtr connection, const Uuid& uuid) {
   return OwnedDomain(
       virDomainLookupByUUID(connection, reinterpret_cast<const unsigned char*>(uuid.bytes.data())));
 }
+OwnedDomain FindDomain(virConnectPtr connection, const std::string& name_or_uuid);
+
+// libvirt's last error, which is forgotten then. kNotFound: it knows no such domain.
+Error TakeLibvirtError(const std::string& what);
 
 }  // namespace seaward

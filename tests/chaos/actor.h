@@ -5,9 +5,9 @@
 #include <optional>
 #include <vector>
 
+#include "base/dice.h"
 #include "tests/chaos/machines.h"
 #include "tests/chaos/plan/book.h"
-#include "tests/chaos/plan/dice.h"
 #include "tests/chaos/plan/step.h"
 #include "tests/chaos/tally.h"
 

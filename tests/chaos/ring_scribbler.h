@@ -4,8 +4,8 @@
 
 #include <sys/types.h>
 
+#include "base/dice.h"
 #include "base/result.h"
-#include "tests/chaos/plan/dice.h"
 
 namespace seaward::chaos {
 

@@ -100,12 +100,13 @@ class Options(unittest.TestCase):
 
 class ExitCodes(unittest.TestCase):
     def test_wrong_usage_ends_with_2(self):
-        for program in ("seawardctl", "seaward-notifier", "seaward-agent", "seaward-publish"):
+        for program in ("seawardctl", "seaward-notifier", "seaward-agent", "seaward-publish", "seaward-chaos"):
             with self.subTest(program):
                 self.assertEqual(run(program, "--no-such-option").returncode, 2)
         self.assertEqual(run("seawardctl", "report", "--vm", "g", "--gpa", "4711").returncode, 2)
         self.assertEqual(run("seawardctl", "clear", "g", "--gpa", "0x1000").returncode, 2)
         self.assertEqual(run("seawardctl").returncode, 2)
+        self.assertEqual(run("seaward-chaos", "--scenario", "/dev/null").returncode, 2)
 
     def test_no_notifier_ends_with_3(self):
         for command in ("status", "events", "watch", "domain check x", "domain xml x",
@@ -118,7 +119,7 @@ class ExitCodes(unittest.TestCase):
 class Configs(unittest.TestCase):
     def test_every_shipped_configuration_loads(self):
         shipped = {str(p.relative_to(SOURCE)) for p in (SOURCE / "configs").rglob("*.yaml")
-                   if p.parent.name != "prometheus"}  # check_monitoring.py
+                   if p.parent.name not in ("prometheus", "chaos")}  # check_monitoring.py, and below
         self.assertEqual(shipped, set(LOADERS))
         for file, program in LOADERS.items():
             done = run(program, "--check-config", "--config", str(SOURCE / file))
@@ -134,6 +135,22 @@ class Configs(unittest.TestCase):
             self.assertIn(f"{wrong}:1:12: error: 'log_level' must be one of", done.stderr)
             self.assertIn(f"{wrong}:2:1: error: unknown key 'log_levle'; did you mean 'log_level'?",
                           done.stderr)
+
+    def test_every_shipped_scenario_loads(self):
+        files = sorted((SOURCE / "configs/chaos").glob("*.yaml"))
+        self.assertGreaterEqual(len(files), 6)
+        for file in files:
+            done = run("seaward-chaos", "--check-scenario", "--scenario", str(file))
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""), file)
+
+    def test_a_wrong_scenario_is_refused_with_its_place(self):
+        wrong = BINARY / "contract-scenario.yaml"
+        wrong.write_text("about: x\nsteps:\n  - do: posion\n    pags: 3\n")
+        done = run("seaward-chaos", "--check-scenario", "--scenario", str(wrong))
+        wrong.unlink()
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(f"{wrong}:3:9: error: 'steps[].do' must be one of", done.stderr)
+        self.assertIn(f"{wrong}:4:5: error: unknown key 'pags'; did you mean 'pages'?", done.stderr)
 
 
 class Schemas(unittest.TestCase):

@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "guest-agent/config/agent_config.h"
+#include "host-notifier/chaos/reports.h"
+#include "host-notifier/chaos/sample_run_fixture.h"
 #include "host-notifier/config/notifier_config.h"
 #include "host-notifier/observe/json_lines.h"
 #include "host-notifier/observe/notice.h"
@@ -94,6 +96,7 @@ json Samples() {
           {"audit", {AuditLine({{SampleAudit(), {}}}), AuditLine({})}},
           {"import", {ImportLine({.lines = 3, .added = 1, .refused = 1, .errors = {{2, "odd"}}})}},
           {"ledger-record", SampleRecords()},
+          {"chaos-run", {chaos::JsonReport(chaos::SampleRun())}},
           {"error", {ErrorLine({ErrorCode::kNotFound, ENOENT, "no VM"})}}};
 }
 
@@ -104,7 +107,8 @@ int main() {
   const nlohmann::json dump = {
       {"keys",
        {{"notifier.yaml", seaward::Keys(seaward::config::DescribeNotifierConfig())},
-        {"agent.yaml", seaward::Keys(seaward::agent::DescribeAgentConfig())}}},
+        {"agent.yaml", seaward::Keys(seaward::agent::DescribeAgentConfig())},
+        {"seaward-chaos.yaml", seaward::Keys(seaward::chaos::DescribeScenario())}}},
       {"samples", seaward::Samples()}};
   std::puts(dump.dump(1).c_str());
   return 0;

@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "tests/chaos/plan/dice.h"
+#include "base/dice.h"
 #include "tests/chaos/plan/situation.h"
 
 namespace seaward::chaos {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <map>
 
-#include "tests/chaos/plan/dice.h"
+#include "base/dice.h"
 #include "tests/chaos/plan/shrink.h"
 
 namespace seaward::chaos {

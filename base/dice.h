@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <random>
 
-namespace seaward::chaos {
+namespace seaward {
 
 class Dice {
  public:
@@ -29,4 +29,4 @@ class Dice {
   std::mt19937_64 engine_;
 };
 
-}  // namespace seaward::chaos
+}  // namespace seaward
