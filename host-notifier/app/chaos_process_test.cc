@@ -12,7 +12,9 @@ using ::testing::HasSubstr;
 class ChaosProcessTest : public NotifierProcessTest {
  protected:
   ChaosProcessTest() {
-    Mark("<seaward:chaos xmlns:seaward='urn:seaward:chaos:1' allow='memory machine notifier'/>");
+    Mark(
+        "<seaward:chaos xmlns:seaward='urn:seaward:chaos:1' allow='memory machine agent "
+        "notifier'/>");
     std::ofstream(dir_ / "chaos.yaml") << "control_socket: " << dir_ / "control.sock"
                                        << "\nlibvirt:\n  uri: test://" << dir_ / "node.xml"
                                        << "\n";
@@ -35,10 +37,10 @@ class ChaosProcessTest : public NotifierProcessTest {
   }
   void Scenario(const std::string& text) { std::ofstream(dir_ / "s.yaml") << text; }
   // Runs it beside the guest; its exit code, and what it printed in `said_`.
-  int Chaos(std::vector<std::string> more) {
+  int Chaos(const std::vector<std::string>& more, const std::string& domain = "web") {
     std::vector<std::string> argv{SEAWARD_BINARY_DIR "/bin/seaward-chaos",
                                   "--vm",
-                                  "web",
+                                  domain,
                                   "--scenario",
                                   dir_ / "s.yaml",
                                   "--config",
@@ -150,7 +152,7 @@ TEST_F(ChaosProcessTest, WhoIsMissingIsNamedByTheExitCode) {
   Scenario("about: x\nsteps: [{do: poison}]\n");
   EXPECT_EQ(3, Chaos({"--yes"})) << said_;
   EXPECT_THAT(said_, HasSubstr("no notifier"));
-  EXPECT_EQ(4, Chaos({"--yes", "--vm", "nobody"})) << said_;
+  EXPECT_EQ(4, Chaos({"--yes"}, "nobody")) << said_;
   std::ofstream(dir_ / "chaos.yaml") << "libvirt: {uri: none}\n";
   EXPECT_EQ(2, Chaos({"--yes"})) << said_;
 }

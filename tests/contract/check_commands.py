@@ -16,7 +16,8 @@ import unittest
 SOURCE = pathlib.Path(sys.argv.pop(1)).resolve()
 BINARY = pathlib.Path(sys.argv.pop(1)).resolve() / "bin"
 PAGES = {"seawardctl": "seawardctl.1", "seaward-notifier": "seaward-notifier.8",
-         "seaward-agent": "seaward-agent.8", "seaward-publish": "seaward-publish.1"}
+         "seaward-agent": "seaward-agent.8", "seaward-publish": "seaward-publish.1",
+         "seaward-chaos": "seaward-chaos.1"}
 FOLDER = SOURCE / "docs/man"
 
 
@@ -175,7 +176,8 @@ class Completion(unittest.TestCase):
             (pathlib.Path(folder) / "ledger.jsonl").touch()
             for words in (("seawardctl", "import"), ("seawardctl", "export", "--output"), ("seawardctl", "--socket"),
                           ("seaward-notifier", "--config"), ("seaward-agent", "run", "--config"),
-                          ("seaward-publish", "--socket")):
+                          ("seaward-publish", "--socket"), ("seaward-chaos", "--scenario"),
+                          ("seaward-chaos", "--report")):
                 self.assertEqual({"ledger.jsonl"}, self.complete(*words, "led", folder=folder), words)
 
     def test_completes_the_vms_that_the_notifier_knows(self):

@@ -24,7 +24,7 @@ PACKAGES = SOURCE / "build/packages"
 TRIPLETS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 NATIVE = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
 NAMES = {"seaward-notifier", "seawardctl", "seaward-preload", "libseaward-vmm1", "libseaward-vmm-dev",
-         "seaward-publish", "seaward-agent"}
+         "seaward-publish", "seaward-chaos", "seaward-agent"}
 UNITS = ("seaward-notifier.service", "seaward-agent.service")
 MOST_EXPOSED = {
     "seaward-notifier.service": 2.5,
