@@ -121,7 +121,8 @@ Status IncarnationTable::EndOtherHostBoots() {
 
 Result<bool> IncarnationTable::BeginBoot(const Uuid& incarnation, const Uuid& boot) {
   Query update(db_,
-               "UPDATE incarnation SET boot = ?2, boots = boots + 1 "
+               "UPDATE incarnation SET boot = ?2, boots = boots + 1, list_result = NULL, "
+               "list_boots = NULL, listed_pages = NULL, list_protected_pages = NULL "
                "WHERE id = ?1 AND (boot IS NULL OR boot <> ?2)",
                incarnation, boot);
   if (auto done = update.Run(); !done) return Forward(done);

@@ -91,6 +91,14 @@ class Ledger {
   Result<RecordedClaims> RecordClaims(const Uuid& incarnation, const Uuid& boot,
                                       const protocol::Known& known);
 
+  // Processes that lost pages, by the word of this incarnation's guest. Returns how many are on
+  // record; the oldest of the VM make room (LedgerLimits::loss_rows_per_vm).
+  Result<std::uint64_t> RecordLosses(const Uuid& incarnation, const Uuid& boot,
+                                     const protocol::Losses& losses);
+  // What the guest says of the list of this boot; the next boot forgets it.
+  Status RecordBeforeKernel(const Uuid& incarnation, const Uuid& boot,
+                            const protocol::BeforeKernel& before);
+
   Status RecordHostRetirement(std::uint64_t page, HostRetired state, int host_errno);
   // What became of the order to replace the page. kHealed clears it: it is no longer
   // wanted in this incarnation. Returns the page as it is now.
@@ -131,6 +139,7 @@ class Ledger {
   Status InsertEvent(const Uuid& incarnation, const PoisonEvent& event,
                      std::optional<std::uint64_t> page);
   Status PruneEvents(const Uuid& incarnation);
+  Result<IncarnationRow> LifeInBoot(const Uuid& incarnation, const Uuid& boot);
   Status NoteRebuild(const std::string& set_aside, const std::string& why);
   Status TakeClaim(const Uuid& incarnation, const protocol::KnownRecord& record,
                    RecordedClaims& recorded);

@@ -140,7 +140,8 @@ inline std::vector<LedgerRecord> RecordsOfAnotherLedger() {
   const FieldValue none;
   return {{RecordKind::kVm, {vm, text("imported"), number(0)}},
           {RecordKind::kIncarnation,
-           {life, vm, boot, number(7), number(8), number(9), number(10), boot, number(1)}},
+           {life, vm, boot, number(7), number(8), number(9), number(10), boot, number(1),
+            text("applied"), number(1), number(3), number(2)}},
           {RecordKind::kPage,
            {number(1),
             life,
@@ -165,7 +166,8 @@ inline std::vector<LedgerRecord> RecordsOfAnotherLedger() {
             none,
             text("no"),
             text(""),
-            none}}};
+            none,
+            text("early")}}};
 }
 
 // One for every write.
@@ -198,6 +200,15 @@ inline std::vector<LedgerCase> WriteCases() {
     const protocol::KnownRecord claim{ByteRange::Granule(GuestPhysAddr{2 * kCasePage}),
                                       protocol::Evidence::kLatent, true};
     return Bare(at.ledger.RecordClaims(at.incarnation, kGuestBoot1, {{claim}, true}));
+  });
+  add("record_losses", [](CaseStage& at) {
+    const protocol::Loss loss{
+        at.page, ByteRange::Granule(GuestPhysAddr{kCasePage}), kPoisonGranule, 77, "db", "/db"};
+    return Bare(at.ledger.RecordLosses(at.incarnation, kGuestBoot1, {{loss}}));
+  });
+  add("record_before_kernel", [](CaseStage& at) {
+    return at.ledger.RecordBeforeKernel(at.incarnation, kGuestBoot1,
+                                        {protocol::ListResult::kApplied, 1, 9, 9});
   });
   add("import", [](CaseStage& at) {
     ImportSession session;

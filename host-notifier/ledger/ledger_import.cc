@@ -91,6 +91,8 @@ Result<ImportedRecord> LedgerImport::Take(const LedgerRecord& record) {
       return TakeVerdict(record);
     case RecordKind::kEvent:
       return TakeEvent(record);
+    case RecordKind::kLoss:
+      return TakeLoss(record);
     case RecordKind::kAudit:
       return TakeAudit(record);
   }
@@ -249,6 +251,36 @@ Result<ImportedRecord> LedgerImport::TakeEvent(const LedgerRecord& record) {
   if (auto done = counted.Run(); !done) return Forward(done);
   if (db_.Changes() == 0)
     return Refused(fmt::format("more than {} events of one VM", limits_.event_rows_per_vm));
+  if (auto done = Insert(row); !done) return Forward(done);
+  return kAddedRecord;
+}
+
+Result<ImportedRecord> LedgerImport::TakeLoss(const LedgerRecord& record) {
+  const std::string* incarnation = session_.Incarnation(record.Text("incarnation"));
+  if (incarnation == nullptr)
+    return Refused("no line before it tells of incarnation " + record.Text("incarnation"));
+  const std::int64_t* page = session_.Page(record.Number("page"));
+  if (page == nullptr)
+    return Refused(fmt::format("no line before it tells of page {}", record.Number("page")));
+  Query known(db_,
+              "SELECT count(*) FROM loss WHERE page = ? AND boot = ? AND gpa = ? AND pid = ? "
+              "AND wall_ns = ?",
+              *page, record.Text("boot"), record.Number("gpa"), record.Number("pid"),
+              record.Number("heard_unix_ns"));
+  const auto rows = known.Number();
+  if (!rows) return tl::unexpected<Error>(rows.error());
+  if (*rows > 0) return kKnownRecord;
+  const auto of_vm = Count(
+      "SELECT count(*) FROM loss l JOIN incarnation i ON i.id = l.incarnation WHERE i.vm = "
+      "(SELECT vm FROM incarnation WHERE id = ?)",
+      *incarnation);
+  if (!of_vm) return tl::unexpected<Error>(of_vm.error());
+  if (*of_vm >= limits_.loss_rows_per_vm)
+    return Refused(fmt::format("more than {} losses of one VM", limits_.loss_rows_per_vm));
+  LedgerRecord row = record;
+  Set(row, "id", std::monostate());
+  Set(row, "incarnation", *incarnation);
+  Set(row, "page", *page);
   if (auto done = Insert(row); !done) return Forward(done);
   return kAddedRecord;
 }

@@ -62,6 +62,7 @@ class LedgerImport {
   Result<ImportedRecord> TakePage(const LedgerRecord& record);
   Result<ImportedRecord> TakeVerdict(const LedgerRecord& record);
   Result<ImportedRecord> TakeEvent(const LedgerRecord& record);
+  Result<ImportedRecord> TakeLoss(const LedgerRecord& record);
   Result<ImportedRecord> TakeAudit(const LedgerRecord& record);
   // The page as it is to stand here: of memory that is there, or of memory that is gone.
   Result<ImportedRecord> InsertPage(const LedgerRecord& record, const std::string& incarnation);

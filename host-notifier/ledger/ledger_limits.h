@@ -16,6 +16,7 @@ struct LedgerLimits {
   std::uint32_t event_rows_per_vm = 20000;    // beyond: the oldest make room
   std::uint32_t event_prune_lot = 1000;       // at once, so that a full table costs little
   std::uint32_t alarm_rows_per_vm = 1000;     // the same
+  std::uint32_t loss_rows_per_vm = 1000;      // the same
   std::uint32_t decision_rows_per_vm = 1000;  // the same; open ones stay
   std::uint32_t incarnations_per_vm = 32;     // beyond: the oldest ended are dropped
   std::uint32_t verdict_boots_kept = 16;      // of one incarnation

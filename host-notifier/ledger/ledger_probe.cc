@@ -32,6 +32,10 @@ std::string_view ToString(WriteOperation operation) {
       return "record_audit";
     case WriteOperation::kRecordClaims:
       return "record_claims";
+    case WriteOperation::kRecordLosses:
+      return "record_losses";
+    case WriteOperation::kRecordBeforeKernel:
+      return "record_before_kernel";
     case WriteOperation::kImport:
       return "import";
     case WriteOperation::kRetain:

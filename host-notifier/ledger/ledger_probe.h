@@ -26,6 +26,8 @@ enum class WriteOperation {
   kClearPages,
   kRecordAudit,
   kRecordClaims,
+  kRecordLosses,
+  kRecordBeforeKernel,
   kImport,
   kRetain,
 };
@@ -43,6 +45,8 @@ inline constexpr WriteOperation kAllWriteOperations[] = {WriteOperation::kOpen,
                                                          WriteOperation::kClearPages,
                                                          WriteOperation::kRecordAudit,
                                                          WriteOperation::kRecordClaims,
+                                                         WriteOperation::kRecordLosses,
+                                                         WriteOperation::kRecordBeforeKernel,
                                                          WriteOperation::kImport,
                                                          WriteOperation::kRetain};
 std::string_view ToString(WriteOperation operation);

@@ -33,9 +33,13 @@ const auto kSourceWords = Words(kAllSources);
 const auto kLocationWords = Words(kAllLocations);
 const auto kAccessWords = Words(kAllAccesses);
 const auto kSeverityWords = Words(kAllSeverities);
+const auto kListResultWords = Words(kAllListResults);
+const std::string_view kProtectorWords[] = {
+    ToString(Protection::kBeforeKernel), ToString(Protection::kEarly), ToString(Protection::kRun)};
 const auto kActionWords = Words(kAllOperatorActions);
 
 constexpr std::int64_t kTop = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kTop16 = std::numeric_limits<std::uint16_t>::max();
 constexpr std::int64_t kTop32 = std::numeric_limits<std::uint32_t>::max();
 constexpr std::int64_t kTopErrno = 4095;
 constexpr std::int64_t kNameBytes = 255;
@@ -72,6 +76,10 @@ constexpr Field OrNull(Field field) {
   field.nullable = true;
   return field;
 }
+constexpr Field Later(Field field) {
+  field.nullable = field.later = true;
+  return field;
+}
 
 const Field kVmFields[] = {Id("uuid"), Text("name", kNameBytes), Number("events_pruned")};
 
@@ -84,7 +92,11 @@ const Field kIncarnationFields[] = {
     Time("began_unix_ns", "began_wall_ns"),
     OrNull(Time("ended_unix_ns", "ended_wall_ns")),
     OrNull(Id("boot")),
-    Number("boots", 0, kTop32)};
+    Number("boots", 0, kTop32),
+    Later(Word("list_result", kListResultWords)),
+    Later(Number("list_boots", 0, kTop16)),
+    Later(Number("listed_pages", 0, kTop32)),
+    Later(Number("list_protected_pages", 0, kTop32))};
 
 const Field kPageFields[] = {Number("id", 1),
                              Id("incarnation"),
@@ -109,7 +121,8 @@ const Field kPageFields[] = {Number("id", 1),
                              OrNull(Pattern("host_address")),
                              Word("heal", kHealWords),
                              Text("heal_reason", kTextBytes),
-                             OrNull(Time("ended_unix_ns", "ended_wall_ns"))};
+                             OrNull(Time("ended_unix_ns", "ended_wall_ns")),
+                             Later(Word("protected_by", kProtectorWords))};
 
 const Field kVerdictFields[] = {Number("page", 1),
                                 Number("boots", 0, kTop32),
@@ -145,6 +158,18 @@ const Field kEventFields[] = {Number("id", 1),
                               Number("count", 0, kTop32),
                               Number("mono_ns"),
                               Time("seen_unix_ns", "wall_ns")};
+
+const Field kLossFields[] = {Number("id", 1),
+                             Id("incarnation"),
+                             Number("page", 1),
+                             Id("boot"),
+                             Pattern("gpa"),
+                             Bytes(),
+                             Number("lost_bytes"),
+                             Number("pid", 0, kTop32),
+                             Text("comm", kNameBytes),
+                             Text("cgroup", kNameBytes),
+                             Time("heard_unix_ns", "wall_ns")};
 
 const Field kAuditFields[] = {Number("id", 1),
                               Time("when_unix_ns", "wall_ns"),
@@ -210,6 +235,8 @@ std::string_view ToString(RecordKind kind) {
       return "verdict";
     case RecordKind::kEvent:
       return "event";
+    case RecordKind::kLoss:
+      return "loss";
     case RecordKind::kAudit:
       return "audit";
   }
@@ -228,6 +255,8 @@ std::span<const Field> FieldsOf(RecordKind kind) {
       return kVerdictFields;
     case RecordKind::kEvent:
       return kEventFields;
+    case RecordKind::kLoss:
+      return kLossFields;
     case RecordKind::kAudit:
       return kAuditFields;
   }

@@ -17,10 +17,10 @@ namespace seaward::ledger {
 
 // In the order in which they travel: a record names only what came before it. Alarms do not travel:
 // they are raised anew by what is.
-enum class RecordKind { kVm, kIncarnation, kPage, kVerdict, kEvent, kAudit };
-inline constexpr RecordKind kAllRecordKinds[] = {RecordKind::kVm,    RecordKind::kIncarnation,
-                                                 RecordKind::kPage,  RecordKind::kVerdict,
-                                                 RecordKind::kEvent, RecordKind::kAudit};
+enum class RecordKind { kVm, kIncarnation, kPage, kVerdict, kEvent, kLoss, kAudit };
+inline constexpr RecordKind kAllRecordKinds[] = {
+    RecordKind::kVm,    RecordKind::kIncarnation, RecordKind::kPage, RecordKind::kVerdict,
+    RecordKind::kEvent, RecordKind::kLoss,        RecordKind::kAudit};
 std::string_view ToString(RecordKind kind);
 
 enum class FieldType {
@@ -39,6 +39,7 @@ struct Field {
   std::int64_t least = 0;
   std::int64_t most = std::numeric_limits<std::int64_t>::max();
   std::span<const std::string_view> words = {};
+  bool later = false;  // exports of before it lack it: null
 };
 std::span<const Field> FieldsOf(RecordKind kind);
 

@@ -16,6 +16,7 @@
 #include "base/uuid.h"
 #include "host-notifier/classify/poison_event.h"
 #include "host-notifier/ledger/page_life.h"
+#include "host-notifier/ledger/protection.h"
 #include "protocol/messages.h"
 
 namespace seaward::ledger {
@@ -65,6 +66,9 @@ struct IncarnationRow {
   std::optional<Uuid> boot;  // the guest's newest boot_id
   std::uint32_t boots = 0;   // boot sessions seen
   bool recall_due = false;   // its guest is to say what it knows, and has not
+  // Of this boot's list of pages to keep from the kernel; none: nothing ran before the kernel, or
+  // the guest has not said.
+  std::optional<protocol::BeforeKernel> boot_list;
 };
 
 struct PageRow {
@@ -90,6 +94,8 @@ struct PageRow {
   protocol::PageKind kind = protocol::PageKind::kUnknown;
   std::optional<protocol::Stage> stage;
   int sys_errno = 0;
+  // By whom it was last protected, in this boot or an earlier one.
+  std::optional<Protection> protected_by;
   // From the first exit to the first verdict `retired`; none before it.
   std::optional<std::chrono::nanoseconds> exposure;
 
@@ -102,6 +108,21 @@ struct EventRow {
   Uuid incarnation;
   std::optional<std::uint64_t> page;
   PoisonEvent event;
+};
+
+// A process that lost a page, by its guest's word.
+struct LossRow {
+  std::uint64_t id = 0;
+  VmIdentity vm;
+  Uuid incarnation;
+  std::uint64_t page = 0;
+  Uuid boot;
+  ByteRange range = ByteRange::Granule({});
+  std::uint64_t lost_bytes = 0;  // a whole huge page, of which `range` is a part
+  std::uint32_t pid = 0;         // 0: no process was found
+  std::string comm;
+  std::string cgroup;
+  WallTime when;  // the host heard of it
 };
 
 // An alarm that was raised, or is over.
@@ -182,10 +203,13 @@ struct RecordedVerdict {
   bool exposure_ended = false;  // with this verdict
 };
 
-// Wanted pages of one VM's present memory in one state.
+// Wanted pages of one VM's present memory that are alike.
 struct PageCount {
   Uuid vm;
   PageLife life = PageLife::kReported;
+  Protection protection = Protection::kPending;
+  std::optional<protocol::Outcome> outcome;
+  protocol::PageKind kind = protocol::PageKind::kUnknown;
   std::uint64_t pages = 0;
   WallTime oldest;  // the earliest first error among them
 };

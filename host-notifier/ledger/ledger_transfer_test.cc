@@ -41,6 +41,10 @@ class LedgerTransfer : public LedgerFixture {
     const Uuid life = VmStarts();
     const auto entry = Record(life, Exit(0x1000), PageFrame{0x4711}).entry.value();
     EXPECT_TRUE(GuestAnswers(life, kGuestBoot1, VerdictOn(entry, Outcome::kRetired)));
+    const protocol::Loss loss{entry.id, entry.range, 4096, 77, "db", "/db.service"};
+    EXPECT_TRUE(ledger_->RecordLosses(life, kGuestBoot1, {{loss}}));
+    EXPECT_TRUE(
+        ledger_->RecordBeforeKernel(life, kGuestBoot1, {protocol::ListResult::kApplied, 1, 5, 4}));
     PoisonEvent placeless = Exit(0x1000);
     placeless.range.reset();
     placeless.location = Location::kUnlocated;
@@ -88,9 +92,9 @@ TEST_F(LedgerTransfer, KnowsEveryColumnOfTheSchema) {
 TEST_F(LedgerTransfer, BringsALostLedgerBack) {
   const Uuid life = FillLedger();
   const auto records = Export();
-  ASSERT_THAT(records, SizeIs(7)) << "vm, incarnation, page, verdict, two events, audit";
+  ASSERT_THAT(records, SizeIs(8)) << "vm, incarnation, page, verdict, two events, loss, audit";
   BeginAnew();
-  EXPECT_EQ(Count(Import(records), ImportOutcome::kAdded), 7u);
+  EXPECT_EQ(Count(Import(records), ImportOutcome::kAdded), 8u);
   const auto pages = ledger_->View().Pages({.vm = {}, .with_closed = true}).value();
   ASSERT_THAT(pages, SizeIs(1));
   EXPECT_EQ(pages[0].incarnation, life);
@@ -98,7 +102,13 @@ TEST_F(LedgerTransfer, BringsALostLedgerBack) {
   EXPECT_EQ(pages[0].host_frame, PageFrame{0x4711});
   EXPECT_EQ(pages[0].host_retired, HostRetired::kPending);
   EXPECT_EQ(pages[0].outcome, Outcome::kRetired);
+  EXPECT_EQ(pages[0].protected_by, Protection::kRun) << "in the boot of then";
   EXPECT_THAT(ledger_->View().Events({}).value(), SizeIs(2));
+  const auto losses = ledger_->View().Losses(kVm.uuid, 10).value();
+  ASSERT_THAT(losses, SizeIs(1));
+  EXPECT_EQ(losses[0].page, pages[0].id);
+  EXPECT_EQ(losses[0].comm, "db");
+  EXPECT_EQ(ledger_->View().Incarnation(life).value()->boot_list->protected_pages, 4u);
   EXPECT_EQ(VmStarts(), life);
   EXPECT_EQ(Record(life, Exit(0x1000)).entry->id, pages[0].id);
 }
@@ -106,19 +116,19 @@ TEST_F(LedgerTransfer, BringsALostLedgerBack) {
 TEST_F(LedgerTransfer, TakesNothingTwice) {
   FillLedger();
   const auto records = Export();
-  EXPECT_EQ(Count(Import(records), ImportOutcome::kKnown), 7u);
-  EXPECT_EQ(Export().size(), 7u);
+  EXPECT_EQ(Count(Import(records), ImportOutcome::kKnown), 8u);
+  EXPECT_EQ(Export().size(), 8u);
   BeginAnew();
   Import(records);
   session_ = {};
-  EXPECT_EQ(Count(Import(records), ImportOutcome::kKnown), 7u);
+  EXPECT_EQ(Count(Import(records), ImportOutcome::kKnown), 8u);
 }
 
 TEST_F(LedgerTransfer, OfAnotherHostComesInAsMemoryThatIsGone) {
   const Uuid life = FillLedger();
   const auto records = Export();
   BeginAnew(kGuestBoot2);
-  EXPECT_EQ(Count(Import(records), ImportOutcome::kAdded), 7u);
+  EXPECT_EQ(Count(Import(records), ImportOutcome::kAdded), 8u);
   EXPECT_TRUE(ledger_->View().OpenIncarnations()->empty());
   const auto pages = ledger_->View().Pages({.vm = {}, .with_closed = true}).value();
   EXPECT_EQ(pages[0].life, PageLife::kClosed);

@@ -208,7 +208,7 @@ TEST_F(LedgerUpkeep, AnOlderLedgerLearnsWhenItsPagesEnded) {
   EXPECT_GT(Retain(hours(1)), 0u);
   EXPECT_THAT(ledger_->View().Pages({.vm = {}, .with_closed = true}).value(), SizeIs(1));
   ledger_.reset();
-  EXPECT_EQ(Database::Open(Path())->Ask("PRAGMA user_version").value(), "7");
+  EXPECT_EQ(Database::Open(Path())->Ask("PRAGMA user_version").value(), "8");
 }
 
 }  // namespace

@@ -10,6 +10,7 @@ namespace seaward::ledger {
 namespace {
 
 using protocol::Evidence;
+using protocol::ListResult;
 using protocol::Outcome;
 using protocol::PageKind;
 using protocol::PoisonEntry;
@@ -21,8 +22,15 @@ using std::chrono::nanoseconds;
   "p.id, v.uuid, v.name, p.incarnation, p.gpa, p.length, p.evidence, p.life, p.event_count, " \
   "p.first_wall_ns, p.last_wall_ns, p.first_boots < i.boots, p.host_frame, p.host_retired, "  \
   "p.host_errno, p.outcome, p.kind, p.stage, p.sys_errno, p.exposure_ns, p.located_by, "      \
-  "p.host_address, p.heal, p.heal_reason "                                                    \
+  "p.host_address, p.heal, p.heal_reason, p.protected_by "                                    \
   "FROM page p JOIN incarnation i ON i.id = p.incarnation JOIN vm v ON v.uuid = i.vm "
+
+// In the order that IncarnationOf reads.
+#define SEAWARD_INCARNATION_COLUMNS                                                       \
+  "i.id, v.uuid, v.name, i.pid, i.start_time, i.began_wall_ns, i.ended_wall_ns, i.boot, " \
+  "i.boots, EXISTS(SELECT 1 FROM recall WHERE incarnation = i.id), i.list_result, "       \
+  "i.list_boots, i.listed_pages, i.list_protected_pages "                                 \
+  "FROM incarnation i JOIN vm v ON v.uuid = i.vm "
 
 WallTime Wall(std::int64_t ns) {
   return WallTime(nanoseconds(ns));
@@ -33,6 +41,11 @@ ByteRange RangeOf(const Query& q, int column) {
   const GuestPhysAddr start{q.Unsigned(column)};
   const auto range = ByteRange::Make(start, q.Unsigned(column + 1));
   return range ? *range : ByteRange::Granule(start);
+}
+
+std::optional<Protection> ProtectorIn(const Query& q, int column) {
+  if (q.IsNull(column)) return std::nullopt;
+  return FromWord<Protection>(q.Text(column), kAllProtections, Protection::kRun);
 }
 
 PageRow PageOf(const Query& q) {
@@ -59,6 +72,7 @@ PageRow PageOf(const Query& q) {
   if (!q.IsNull(21)) page.host_address = HostVirtAddr{q.Unsigned(21)};
   page.heal = FromWord<HealState>(q.Text(22), kAllHealStates, HealState::kNo);
   page.heal_reason = q.Text(23);
+  page.protected_by = ProtectorIn(q, 24);
   return page;
 }
 
@@ -72,6 +86,11 @@ IncarnationRow IncarnationOf(const Query& q) {
   if (!q.IsNull(7)) row.boot = q.Id(7);
   row.boots = static_cast<std::uint32_t>(q.Unsigned(8));
   row.recall_due = q.Signed(9) != 0;
+  if (!q.IsNull(10))
+    row.boot_list = {FromWord<ListResult>(q.Text(10), kAllListResults, ListResult::kBadList),
+                     static_cast<std::uint16_t>(q.Unsigned(11)),
+                     static_cast<std::uint32_t>(q.Unsigned(12)),
+                     static_cast<std::uint32_t>(q.Unsigned(13))};
   return row;
 }
 
@@ -84,8 +103,32 @@ AlarmRow AlarmOf(const Query& q) {
 }
 
 PageCount PageCountOf(const Query& q) {
-  return {q.Id(0), FromWord<PageLife>(q.Text(1), kAllPageLives, PageLife::kToReplay), q.Unsigned(2),
-          Wall(q.Signed(3))};
+  PageCount count;
+  count.vm = q.Id(0);
+  count.life = FromWord<PageLife>(q.Text(1), kAllPageLives, PageLife::kToReplay);
+  const auto now = ProtectionNow(count.life, ProtectorIn(q, 2));
+  count.protection = now.value_or(Protection::kPending);  // only wanted ones are counted
+  if (!q.IsNull(3)) count.outcome = FromWord<Outcome>(q.Text(3), kAllOutcomes, Outcome::kFailed);
+  count.kind = FromWord<PageKind>(q.Text(4), kAllPageKinds, PageKind::kUnknown);
+  count.pages = q.Unsigned(5);
+  count.oldest = Wall(q.Signed(6));
+  return count;
+}
+
+LossRow LossOf(const Query& q) {
+  LossRow row;
+  row.id = q.Unsigned(0);
+  row.vm = {q.Id(1), q.Text(2)};
+  row.incarnation = q.Id(3);
+  row.page = q.Unsigned(4);
+  row.boot = q.Id(5);
+  row.range = RangeOf(q, 6);
+  row.lost_bytes = q.Unsigned(8);
+  row.pid = static_cast<std::uint32_t>(q.Unsigned(9));
+  row.comm = q.Text(10);
+  row.cgroup = q.Text(11);
+  row.when = Wall(q.Signed(12));
+  return row;
 }
 
 EventRow EventOf(const Query& q) {
@@ -189,21 +232,13 @@ Result<std::vector<VmRow>> LedgerView::Vms() {
 }
 
 Result<std::vector<IncarnationRow>> LedgerView::OpenIncarnations() {
-  Query q(db_,
-          "SELECT i.id, v.uuid, v.name, i.pid, i.start_time, i.began_wall_ns, i.ended_wall_ns, "
-          "i.boot, i.boots, EXISTS(SELECT 1 FROM recall WHERE incarnation = i.id) FROM incarnation "
-          "i JOIN vm v ON v.uuid = i.vm "
-          "WHERE i.ended_wall_ns IS NULL ORDER BY i.began_wall_ns");
+  Query q(db_, "SELECT " SEAWARD_INCARNATION_COLUMNS
+               "WHERE i.ended_wall_ns IS NULL ORDER BY i.began_wall_ns");
   return Collect<IncarnationRow>(q, IncarnationOf);
 }
 
 Result<std::optional<IncarnationRow>> LedgerView::Incarnation(const Uuid& id) {
-  Query q(db_,
-          "SELECT i.id, v.uuid, v.name, i.pid, i.start_time, i.began_wall_ns, i.ended_wall_ns, "
-          "i.boot, i.boots, EXISTS(SELECT 1 FROM recall WHERE incarnation = i.id) FROM incarnation "
-          "i JOIN vm v ON v.uuid = i.vm "
-          "WHERE i.id = ?",
-          id);
+  Query q(db_, "SELECT " SEAWARD_INCARNATION_COLUMNS "WHERE i.id = ?", id);
   return First<IncarnationRow>(q, IncarnationOf);
 }
 
@@ -305,12 +340,31 @@ Result<UnhealedMemory> LedgerView::Unhealed(const Uuid& incarnation) {
   return UnhealedMemory{pages.Unsigned(0), pages.Unsigned(1), events.Unsigned(0)};
 }
 
-Result<std::vector<PageCount>> LedgerView::CountPages() {
+Result<std::vector<PageCount>> LedgerView::CountPages(const std::optional<Uuid>& vm) {
+#define SEAWARD_COUNT_PAGES                                                                 \
+  "SELECT i.vm, p.life, p.protected_by, p.outcome, p.kind, count(*), min(p.first_wall_ns) " \
+  "FROM incarnation i JOIN page p ON p.incarnation = i.id WHERE i.ended_wall_ns IS NULL "   \
+  "AND p.life NOT IN ('cleared', 'closed') "
+#define SEAWARD_GROUP_PAGES                                   \
+  "GROUP BY i.vm, p.life, p.protected_by, p.outcome, p.kind " \
+  "ORDER BY i.vm, p.life, p.protected_by, p.outcome, p.kind"
   Query q(db_,
-          "SELECT i.vm, p.life, count(*), min(p.first_wall_ns) FROM incarnation i "
-          "JOIN page p ON p.incarnation = i.id WHERE i.ended_wall_ns IS NULL "
-          "AND p.life NOT IN ('cleared', 'closed') GROUP BY i.vm, p.life ORDER BY i.vm, p.life");
+          vm ? SEAWARD_COUNT_PAGES "AND i.vm = ?1 " SEAWARD_GROUP_PAGES
+             : SEAWARD_COUNT_PAGES "AND ?1 IS NULL " SEAWARD_GROUP_PAGES,
+          vm);
   return Collect<PageCount>(q, PageCountOf);
+}
+
+Result<std::vector<LossRow>> LedgerView::Losses(const Uuid& vm, std::uint32_t limit) {
+  Query q(db_,
+          "SELECT l.id, v.uuid, v.name, l.incarnation, l.page, l.boot, l.gpa, l.length, "
+          "l.lost_bytes, l.pid, l.comm, l.cgroup, l.wall_ns FROM vm v JOIN incarnation i "
+          "ON i.vm = v.uuid JOIN loss l ON l.incarnation = i.id WHERE v.uuid = ? "
+          "ORDER BY l.id DESC LIMIT ?",
+          vm, limit);
+  auto rows = Collect<LossRow>(q, LossOf);
+  if (rows) std::ranges::reverse(*rows);
+  return rows;
 }
 
 Result<std::optional<ByteRange>> LedgerView::RangeOnFrame(const Uuid& incarnation,

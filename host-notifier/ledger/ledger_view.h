@@ -49,8 +49,10 @@ class LedgerView {
   // Of the newest corrupt predecessor; nullopt: this ledger has none.
   Result<std::optional<RebuildRow>> Rebuild();
   Result<UnhealedMemory> Unhealed(const Uuid& incarnation);
-  // Of every VM whose incarnation is open.
-  Result<std::vector<PageCount>> CountPages();
+  // Of every VM whose incarnation is open, or of one.
+  Result<std::vector<PageCount>> CountPages(const std::optional<Uuid>& vm = std::nullopt);
+  // The newest of a VM, oldest first.
+  Result<std::vector<LossRow>> Losses(const Uuid& vm, std::uint32_t limit);
   // The place of a page whose frame this is; nullopt: none, or one that spans more than it.
   Result<std::optional<ByteRange>> RangeOnFrame(const Uuid& incarnation, PageFrame frame);
   // Frames that were to be taken away from the host in this host boot, and what it answered.

@@ -10,7 +10,8 @@ Result<std::uint64_t> Retention::RemoveBatch() {
   // The events of a page go before it: without it they would look like errors without a place.
   for (const Step step :
        {&Retention::DropAudit, &Retention::DropEventsOfEndedPages, &Retention::DropEndedPages,
-        &Retention::DropEvents, &Retention::DropIncarnations, &Retention::DropVms}) {
+        &Retention::DropEvents, &Retention::DropLosses, &Retention::DropIncarnations,
+        &Retention::DropVms}) {
     auto removed = (this->*step)();
     if (!removed || *removed > 0) return removed;
   }
@@ -77,6 +78,13 @@ Result<std::uint64_t> Retention::DropEvents() {
              "OR i.ended_wall_ns IS NOT NULL) ORDER BY e.id LIMIT ?3) RETURNING incarnation",
              Ns(policy_.events_before), policy_.batch_rows, *excess);
   return CountDropped(drop);
+}
+
+// Of how many there are, each VM has its bound.
+Result<std::uint64_t> Retention::DropLosses() {
+  Query drop(db_, "DELETE FROM loss WHERE id IN (SELECT id FROM loss WHERE wall_ns < ? LIMIT ?)",
+             Ns(policy_.events_before), policy_.batch_rows);
+  return RowsDroppedBy(drop);
 }
 
 Result<std::uint64_t> Retention::CountDropped(Query& removed) {

@@ -25,6 +25,7 @@ class Retention {
   Result<std::uint64_t> DropEventsOfEndedPages();
   Result<std::uint64_t> DropEndedPages();
   Result<std::uint64_t> DropEvents();
+  Result<std::uint64_t> DropLosses();
   Result<std::uint64_t> DropIncarnations();
   Result<std::uint64_t> DropVms();
   // Runs a DELETE ... RETURNING incarnation of events and keeps each VM's counts true.

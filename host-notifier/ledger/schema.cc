@@ -187,8 +187,37 @@ ALTER TABLE rebuild ADD COLUMN mono_ns INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE rebuild ADD COLUMN pages INTEGER NOT NULL DEFAULT 0;
 )";
 
+// Who protected each page last, what became of the list that a guest's kernel should be kept from,
+// and which processes lost pages. Of earlier boots nobody knows more than the newest verdict.
+constexpr Migration kVersion8 = R"(-- version 8
+ALTER TABLE page ADD COLUMN protected_by TEXT;
+UPDATE page SET protected_by = CASE
+  WHEN outcome = 'excluded_before_boot' THEN 'before_kernel'
+  WHEN outcome IN ('retired', 'already_retired') THEN stage END;
+ALTER TABLE incarnation ADD COLUMN list_result TEXT;
+ALTER TABLE incarnation ADD COLUMN list_boots INTEGER;
+ALTER TABLE incarnation ADD COLUMN listed_pages INTEGER;
+ALTER TABLE incarnation ADD COLUMN list_protected_pages INTEGER;
+CREATE TABLE loss(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  incarnation TEXT NOT NULL REFERENCES incarnation(id) ON DELETE CASCADE,
+  page INTEGER NOT NULL REFERENCES page(id) ON DELETE CASCADE,
+  boot TEXT NOT NULL,
+  gpa INTEGER NOT NULL,
+  length INTEGER NOT NULL,
+  lost_bytes INTEGER NOT NULL,
+  pid INTEGER NOT NULL,
+  comm TEXT NOT NULL,
+  cgroup TEXT NOT NULL,
+  wall_ns INTEGER NOT NULL
+) STRICT;
+CREATE INDEX loss_of_incarnation ON loss(incarnation, id);
+CREATE INDEX loss_of_page ON loss(page);
+CREATE INDEX loss_of_time ON loss(wall_ns);
+)";
+
 constexpr Migration kMigrations[] = {kVersion1, kVersion2, kVersion3, kVersion4,
-                                     kVersion5, kVersion6, kVersion7};
+                                     kVersion5, kVersion6, kVersion7, kVersion8};
 
 Result<std::int64_t> AskNumber(Database& database, const std::string& sql) {
   auto text = database.Ask(sql);

@@ -151,6 +151,12 @@ void Query::Bind(const std::optional<bool>& value) {
   else
     Bind(*value);
 }
+void Query::Bind(const std::optional<std::string_view>& value) {
+  if (!value)
+    ++bound_;
+  else
+    Bind(*value);
+}
 void Query::Bind(const std::optional<Uuid>& value) {
   if (!value)
     ++bound_;

@@ -107,6 +107,7 @@ class Query {
   void Bind(const Uuid& value) { Bind(std::string_view(FormatUuid(value))); }
   void Bind(const std::optional<std::uint64_t>& value);
   void Bind(const std::optional<bool>& value);
+  void Bind(const std::optional<std::string_view>& value);
   void Bind(const std::optional<Uuid>& value);
   void Bind(const FieldValue& value);
   void Bind(std::span<const FieldValue> values);

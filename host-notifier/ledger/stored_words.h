@@ -38,6 +38,11 @@ inline constexpr Severity kAllSeverities[] = {Severity::kUnknown, Severity::kRec
 inline constexpr HostRetired kAllHostRetired[] = {HostRetired::kNo, HostRetired::kPending,
                                                   HostRetired::kYes, HostRetired::kRefused};
 
+inline constexpr protocol::ListResult kAllListResults[] = {
+    protocol::ListResult::kApplied,     protocol::ListResult::kNoList,
+    protocol::ListResult::kBadList,     protocol::ListResult::kOtherMachine,
+    protocol::ListResult::kFailedTwice, protocol::ListResult::kNoCounter,
+    protocol::ListResult::kNoVolume};
 inline constexpr HealState kAllHealStates[] = {HealState::kNo, HealState::kOrdered,
                                                HealState::kHealed, HealState::kRefused};
 

@@ -71,15 +71,16 @@ Status VerdictTable::Settle(const PageRow& page, const IncarnationRow& life, Mon
   const PageEvent event = EventOf(verdict->outcome);
   const auto next = Advance(page.life, event);
   if (!next) return {};
+  const auto protector = ProtectorOf(verdict->outcome, verdict->stage);
   Query update(db_,
                "UPDATE page SET life = ?2, outcome = ?3, kind = ?4, stage = ?5, sys_errno = ?6, "
-               "exposure_ns = coalesce(exposure_ns, "
+               "protected_by = coalesce(?9, protected_by), exposure_ns = coalesce(exposure_ns, "
                "CASE WHEN ?7 THEN max(0, ?8 - first_mono_ns) END) WHERE id = ?1",
                page.id, ToString(*next), ToString(verdict->outcome), ToString(verdict->kind),
                ToString(verdict->stage), static_cast<std::int64_t>(verdict->sys_errno),
                // When the error of a page came that the guest alone named, nobody knows.
                verdict->outcome == Outcome::kRetired && page.located_by != LocatedBy::kGuest,
-               Ns(received));
+               Ns(received), protector ? std::optional(ToString(*protector)) : std::nullopt);
   if (auto done = update.Run(); !done) return done;
   if (*next != page.life) probe_.Moved(page.life, event);
   return {};

@@ -14,10 +14,22 @@ inline MetricsSnapshot SampleMetrics() {
   snapshot.now = WallTime(std::chrono::seconds(1000));
   const auto at = [](int seconds) { return WallTime(std::chrono::seconds(seconds)); };
   const Uuid vm = observe::kSampleVm.uuid;
-  snapshot.pages = {{vm, ledger::PageLife::kRetired, 5, at(100)},
-                    {vm, ledger::PageLife::kDeferred, 2, at(940)},
-                    {vm, ledger::PageLife::kDelivered, 1, at(990)},
-                    {Uuid{}, ledger::PageLife::kFailed, 9, at(1)}};
+  const auto count = [&](const Uuid& of, ledger::PageLife life, ledger::Protection by,
+                         std::uint64_t pages, int oldest) {
+    snapshot.pages.push_back({.vm = of,
+                              .life = life,
+                              .protection = by,
+                              .outcome = {},
+                              .pages = pages,
+                              .oldest = at(oldest)});
+  };
+  using ledger::PageLife;
+  using ledger::Protection;
+  count(vm, PageLife::kRetired, Protection::kEarly, 4, 100);
+  count(vm, PageLife::kRetired, Protection::kRun, 1, 120);
+  count(vm, PageLife::kDeferred, Protection::kPending, 2, 940);
+  count(vm, PageLife::kDelivered, Protection::kPending, 1, 990);
+  count(Uuid{}, PageLife::kFailed, Protection::kNever, 9, 1);
   snapshot.actions = {{{"notify", "done"}, 3}, {{"cold_restart", "refused"}, 1}};
   snapshot.open_actions = 2;
   return snapshot;

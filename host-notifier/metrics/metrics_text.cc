@@ -135,32 +135,53 @@ bool IsUnretired(ledger::PageLife life) {
          life != ledger::PageLife::kExcluded;
 }
 
-struct Unretired {
-  double pages = 0;
+struct PagesOfVm {
+  std::map<ledger::PageLife, double> lives;
+  std::map<ledger::Protection, double> protections;
+  double unretired = 0;
   double oldest_s = 0;
 };
 
 void AddPages(Page& page, const MetricsSnapshot& snapshot) {
   MetricFamily& lives = page.Family(MetricType::Gauge, "pages", "Bad pages, by their life.");
-  std::map<Uuid, std::vector<const ledger::PageCount*>> of_vm;
-  for (const ledger::PageCount& count : snapshot.pages) of_vm[count.vm].push_back(&count);
-  std::map<Uuid, Unretired> unretired;
+  MetricFamily& protections =
+      page.Family(MetricType::Gauge, "page_protection", "Bad pages, by who protects them.");
+  std::map<Uuid, PagesOfVm> pages_of;
+  for (const ledger::PageCount& count : snapshot.pages) {
+    PagesOfVm& of_vm = pages_of[count.vm];
+    const auto pages = static_cast<double>(count.pages);
+    of_vm.lives[count.life] += pages;
+    of_vm.protections[count.protection] += pages;
+    if (!IsUnretired(count.life)) continue;
+    of_vm.unretired += pages;
+    of_vm.oldest_s = std::max(of_vm.oldest_s, Seconds(snapshot.now - count.oldest));
+  }
   for (const VmSnapshot& vm : snapshot.status.vms) {
-    Unretired& left = unretired[vm.vm.uuid];
-    for (const ledger::PageCount* count : of_vm[vm.vm.uuid]) {
-      const auto pages = static_cast<double>(count->pages);
-      Page::Add(lives, LabelsOf(vm.vm, {{"life", std::string(ledger::ToString(count->life))}}),
-                pages);
-      if (!IsUnretired(count->life)) continue;
-      left.pages += pages;
-      left.oldest_s = std::max(left.oldest_s, Seconds(snapshot.now - count->oldest));
-    }
+    PagesOfVm& of_vm = pages_of[vm.vm.uuid];
+    for (const auto& [life, pages] : of_vm.lives)
+      Page::Add(lives, LabelsOf(vm.vm, {{"life", std::string(ledger::ToString(life))}}), pages);
+    for (const ledger::Protection by : ledger::kAllProtections)
+      Page::Add(protections, LabelsOf(vm.vm, {{"by", std::string(ledger::ToString(by))}}),
+                of_vm.protections[by]);
   }
   PerVm(page, MetricType::Gauge, "unretired_pages", "Bad pages that the guest may still use.",
-        snapshot.status.vms, [&](const VmSnapshot& vm) { return unretired[vm.vm.uuid].pages; });
+        snapshot.status.vms, [&](const VmSnapshot& vm) { return pages_of[vm.vm.uuid].unretired; });
   PerVm(page, MetricType::Gauge, "oldest_unretired_page_seconds",
         "Since the first error of the oldest of them; 0: there is none.", snapshot.status.vms,
-        [&](const VmSnapshot& vm) { return unretired[vm.vm.uuid].oldest_s; });
+        [&](const VmSnapshot& vm) { return pages_of[vm.vm.uuid].oldest_s; });
+}
+
+void AddGuests(Page& page, const std::vector<VmSnapshot>& vms) {
+  PerVm(page, MetricType::Counter, "page_losses_total",
+        "Processes that lost a page, by their guest's word.", vms,
+        [](const VmSnapshot& vm) { return vm.page_losses; });
+  MetricFamily& family =
+      page.Family(MetricType::Gauge, "boot_list",
+                  "1: what became of the guest's list of pages to keep from its kernel.");
+  for (const VmSnapshot& vm : vms)
+    if (vm.boot_list)
+      Page::Add(family, LabelsOf(vm.vm, {{"result", std::string(ToString(vm.boot_list->result))}}),
+                1);
 }
 
 void AddNotifier(Page& page, const MetricsSnapshot& snapshot) {
@@ -225,6 +246,7 @@ std::string MetricsText(const MetricsSnapshot& snapshot, const Measurements& mea
                  measurements.exposure);
   AddHeals(page, snapshot.status.vms);
   AddVms(page, snapshot.status.vms);
+  AddGuests(page, snapshot.status.vms);
   AddActions(page, snapshot);
   AddHostErrors(page, snapshot.status);
   return page.Text();

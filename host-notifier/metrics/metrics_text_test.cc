@@ -71,6 +71,18 @@ TEST(MetricsText, UnretiredPagesAreThoseThatTheGuestMayStillUse) {
   EXPECT_THAT(text, Not(HasSubstr("life=\"failed\""))) << "of a VM that is not here now";
 }
 
+TEST(MetricsText, SaysWhoProtectsThePagesOfAGuest) {
+  const std::string text = MetricsText(SampleMetrics(), {});
+  const std::string by = "seaward_page_protection" + std::string(kG1) + ",by=";
+  EXPECT_THAT(text, HasSubstr(by + "\"before_kernel\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr(by + "\"early\"} 4\n"));
+  EXPECT_THAT(text, HasSubstr(by + "\"run\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr(by + "\"never\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr(by + "\"pending\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("seaward_boot_list" + std::string(kG1) + ",result=\"applied\"} 1"));
+  EXPECT_THAT(text, HasSubstr("seaward_page_losses_total" + std::string(kG1) + "} 1"));
+}
+
 TEST(MetricsText, HistogramsAreInSecondsAndEndWithEverything) {
   Measurements measurements;
   measurements.exposure.Observe(700us);

@@ -119,6 +119,10 @@ Result<LedgerRecord> ParseRecordLine(std::string_view line) {
   LedgerRecord record{*kind, {}};
   for (const Field& field : fields) {
     const auto found = json->find(std::string(field.key));
+    if (found == json->end() && field.later) {
+      record.values.emplace_back();
+      continue;
+    }
     if (found == json->end()) return Bad(fmt::format("'{}' is missing", field.key));
     auto value = ValueOf(field, *found);
     if (!value) return Forward(value);

@@ -74,6 +74,18 @@ TEST(RecordLines, NameWhatIsWrong) {
               HasSubstr("'action' must be one of clear, replay, drain, import"));
 }
 
+// A ledger that is lost after an update is brought back from an export of before it.
+TEST(RecordLines, WhatCameLaterIsNullInAnOlderExport) {
+  const std::string old =
+      R"({"type":"incarnation","id":"c7a5fdbd-edaf-9455-926a-d65c16db1809",)"
+      R"("vm":"c7a5fdbd-edaf-9455-926a-d65c16db1809",)"
+      R"("host_boot":"c7a5fdbd-edaf-9455-926a-d65c16db1809","pid":1,"start_ticks":2,)"
+      R"("began_unix_ns":3,"ended_unix_ns":null,"boot":null,"boots":0})";
+  EXPECT_EQ(Refusal(old), "accepted");
+  EXPECT_TRUE(ParseRecordLine(old)->IsNull("list_result"));
+  EXPECT_THAT(Refusal(With(old, ",\"boot\":null", "")), HasSubstr("'boot' is missing"));
+}
+
 class Intake : public testing::Test {
  protected:
   void Lines(std::initializer_list<std::string> lines) {

@@ -53,8 +53,43 @@ inline ledger::PageRow SamplePage() {
   page.outcome = protocol::Outcome::kRetired;
   page.kind = protocol::PageKind::kAnonymous;
   page.stage = protocol::Stage::kRun;
+  page.protected_by = ledger::Protection::kRun;
   page.exposure = std::chrono::nanoseconds(734999);
   return page;
+}
+
+// 200 pages: 195 are kept from the kernel, and some of each other kind.
+inline std::vector<ledger::PageCount> SampleCounts() {
+  const WallTime oldest(std::chrono::seconds(100));
+  const auto count = [&](ledger::PageLife life, ledger::Protection by, protocol::Outcome outcome,
+                         protocol::PageKind kind, std::uint64_t pages) {
+    return ledger::PageCount{kSampleVm.uuid, life, by, outcome, kind, pages, oldest};
+  };
+  using protocol::Outcome;
+  using protocol::PageKind;
+  return {count(ledger::PageLife::kExcluded, ledger::Protection::kBeforeKernel,
+                Outcome::kExcludedBeforeBoot, PageKind::kOffline, 195),
+          count(ledger::PageLife::kRetired, ledger::Protection::kEarly, Outcome::kRetired,
+                PageKind::kFree, 1),
+          count(ledger::PageLife::kFailed, ledger::Protection::kNever, Outcome::kInKernel,
+                PageKind::kReserved, 2),
+          count(ledger::PageLife::kFailed, ledger::Protection::kNever, Outcome::kNotRam,
+                PageKind::kReserved, 1),
+          ledger::PageCount{.vm = kSampleVm.uuid, .outcome = {}, .pages = 1, .oldest = oldest}};
+}
+
+inline ledger::LossRow SampleLoss() {
+  return {.id = 5,
+          .vm = kSampleVm,
+          .incarnation = kSampleVm.uuid,
+          .page = 7,
+          .boot = kSampleVm.uuid,
+          .range = ByteRange::Granule(GuestPhysAddr{0x48048000}),
+          .lost_bytes = 4096,
+          .pid = 4711,
+          .comm = "postgres",
+          .cgroup = "/system.slice/db.service\x1b[2J",
+          .when = WallTime(std::chrono::microseconds(1700000000000001))};
 }
 
 // One VM at its richest, one that only the ledger knows.
@@ -77,6 +112,10 @@ inline StatusSnapshot SampleStatus() {
   untold.id = 8;
   untold.vm = kSampleVm;
   live.pages = {SamplePage(), untold};
+  live.boot_list = {protocol::ListResult::kApplied, 1, 196, 195};
+  live.counts = SampleCounts();
+  live.page_losses = 1;
+  live.losses = {{SampleLoss()}};
   VmSnapshot ended;
   ended.vm = {Uuid{}, "gone\x1b[2J\xff"};
   ended.session = "none";

@@ -74,6 +74,12 @@ struct VmSnapshot {
   HealCounts heals;
   std::uint64_t events_pruned = 0;
   std::optional<protocol::Stats> agent;  // what the agent last said of itself
+  // What became of the guest's list of pages to keep from the kernel of this boot.
+  std::optional<protocol::BeforeKernel> boot_list;
+  std::uint64_t page_losses = 0;  // processes that lost a page, since the VM is known
+  // Of the present memory; none: nobody asked.
+  std::optional<std::vector<ledger::PageCount>> counts;
+  std::optional<std::vector<ledger::LossRow>> losses;  // the newest; none: nobody asked
   std::vector<ledger::PageRow> pages;
 };
 
