@@ -38,6 +38,7 @@ Session::Session(const SessionLimits& limits, const Clock& clock, SessionPort& p
       listener_(listener),
       read_budget_(limits.read_bytes_per_second, limits.read_burst_bytes, clock.Now()),
       hello_budget_(limits.hellos_per_second, limits.hello_burst, clock.Now()),
+      loss_budget_(limits.losses_per_second, limits.loss_burst, clock.Now()),
       pages_(limits),
       outbox_(limits, port),
       calls_(limits.resend_initial, limits.resend_max),

@@ -136,6 +136,7 @@ class Session {
   protocol::FrameReader reader_{protocol::FrameReader::Memory::kOnDemand};
   TokenBucket read_budget_;
   TokenBucket hello_budget_;
+  TokenBucket loss_budget_;
   bool reading_paused_ = false;
   std::uint64_t garbage_counted_ = 0;
   std::uint64_t foreign_counted_ = 0;

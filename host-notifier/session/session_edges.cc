@@ -32,6 +32,8 @@ std::string_view ToString(ProtocolFault fault) {
       return "too_many_pieces";
     case ProtocolFault::kTooManyClaims:
       return "too_many_claims";
+    case ProtocolFault::kTooManyLosses:
+      return "too_many_losses";
     case ProtocolFault::kFlood:
       return "flood";
   }

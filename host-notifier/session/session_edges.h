@@ -38,9 +38,10 @@ enum class ProtocolFault : std::uint8_t {
   kContradiction,   // a second, different final verdict; the first stands
   kTooManyPieces,   // more pieces than SessionLimits allows
   kTooManyClaims,   // says that it knows more pages than SessionLimits allows (count = pages)
+  kTooManyLosses,   // tells of more losses than SessionLimits allows (count = losses)
   kFlood,           // more bytes than SessionLimits allows: not read for a while (count = pauses)
 };
-inline constexpr std::size_t kProtocolFaults = 15;
+inline constexpr std::size_t kProtocolFaults = 16;
 std::string_view ToString(ProtocolFault fault);
 
 // Calls come from inside the Session's own methods, on the caller's thread. A listener may call

@@ -88,6 +88,22 @@ TEST_F(HostileGuest, NamesProcessesOnlyForPagesThatItWasGiven) {
   EXPECT_EQ(session_.faults(ProtocolFault::kUnknownPage), 1u);
 }
 
+TEST_F(HostileGuest, TellsOfLossesWithoutEndAndIsHeardAtARate) {
+  GoLive({Entry(1)});
+  const protocol::Loss loss{
+      .id = 1, .range = Entry(1).range, .lost_bytes = 4096, .pid = 7, .comm = "db"};
+  const auto hundred = [&] {
+    for (int frame = 0; frame < 5; ++frame)
+      GuestSays(protocol::Losses{std::vector<protocol::Loss>(20, loss)});
+  };
+  for (int i = 0; i < 12; ++i) hundred();
+  EXPECT_THAT(listener_.losses_heard, SizeIs(1000));
+  EXPECT_EQ(session_.faults(ProtocolFault::kTooManyLosses), 200u);
+  clock_.Advance(2s);
+  hundred();
+  EXPECT_THAT(listener_.losses_heard, SizeIs(1032));
+}
+
 TEST_F(HostileGuest, RepeatsItselfAThousandTimesAndTheLedgerHearsItOnce) {
   GoLive({Entry(1)});
   for (int i = 0; i < 1000; ++i) GuestJudges({Record(1, Outcome::kRetired)});

@@ -112,11 +112,12 @@ void Session::MessageHeard(const Message& message) {
 void Session::LossesHeard(const protocol::Losses& losses) {
   protocol::Losses believed;
   for (const protocol::Loss& loss : losses.losses) {
-    if (pages_.WasGiven(loss.id, loss.range, greeting_.hello.page_size)) {
-      believed.losses.push_back(loss);
-    } else {
+    if (!pages_.WasGiven(loss.id, loss.range, greeting_.hello.page_size))
       faults_.Add(ProtocolFault::kUnknownPage);
-    }
+    else if (!loss_budget_.TryTake(clock_.Now()))
+      faults_.Add(ProtocolFault::kTooManyLosses);
+    else
+      believed.losses.push_back(loss);
   }
   if (!believed.losses.empty()) listener_.OnLosses(believed);
 }

@@ -26,6 +26,10 @@ struct SessionLimits {
   std::size_t max_verdict_pieces = 131'072;
   // What a guest may say that it knows, in one session; as many as an agent's journal holds.
   std::size_t max_known_records = 16'384;
+  // Processes that lost pages, told at once and per second after that: each is a row of the ledger.
+  // As many at once as it keeps of a VM.
+  std::uint32_t loss_burst = 1000;
+  std::uint32_t losses_per_second = 16;
   // New sessions that a guest may start at once, and per second after that: each costs a replay.
   std::uint32_t hello_burst = 8;
   std::uint32_t hellos_per_second = 1;
