@@ -63,8 +63,12 @@ Result<LabImages> PrepareImages(const std::string& work) {
   const std::filesystem::path folder(*root);
   images.capabilities = folder.parent_path() / ("lab-capabilities-" + folder.filename().string());
   const auto build = std::filesystem::path(testing::Arm64BinDir()).parent_path();
-  auto made =
-      RunScript("make-lab-disk", {build, guest->initramfs, images.capabilities, images.disk});
+  auto uefi = testing::FindUefiGuestImages();
+  if (!uefi) return Forward(uefi);
+  const std::string esp = work + "/esp.img";
+  if (auto made = testing::MakeBootDisk("none", *uefi, "", esp); !made) return Forward(made);
+  auto made = RunScript("make-lab-disk", {build, guest->initramfs, uefi->initramfs, esp,
+                                          images.capabilities, images.disk});
   if (!made) return Forward(made);
   return images;
 }

@@ -29,12 +29,12 @@ constexpr char kDomain[] =
     R"(<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
   <name>{name}</name><memory unit='MiB'>{mib}</memory>{backing}<vcpu>1</vcpu>
   <os><type arch='aarch64' machine='virt'>hvm</type>{loader}
-    <kernel>/guest/Image</kernel><initrd>/seaward/guest/initramfs</initrd>
+    <kernel>/guest/Image</kernel><initrd>/seaward/guest/{initramfs}</initrd>
     <cmdline>console=ttyAMA0 loglevel={loglevel} panic=-1 oops=panic seaward.frames=1{words}</cmdline></os>
   <features>{acpi}<gic version='3'/></features><cpu mode='host-passthrough'/>
   <on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>restart</on_crash>
   <devices><emulator>/usr/bin/qemu-system-aarch64</emulator>
-    <controller type='usb' model='none'/><controller type='virtio-serial' index='0'/>
+    {disk}<controller type='usb' model='none'/><controller type='virtio-serial' index='0'/>
     <channel type='unix'><source mode='bind' path='{sockets}/{name}-agent.sock'/>
       <target type='virtio' name='org.seaward.agent.0'/></channel>
     <channel type='unix'><source mode='bind' path='{sockets}/{name}-command.sock'/>
@@ -52,6 +52,17 @@ constexpr char kDomain[] =
 // later libvirt than the host's.
 constexpr char kFirmware[] =
     "\n    <loader readonly='yes' type='pflash' stateless='yes'>/guest/AAVMF_CODE.fd</loader>";
+constexpr char kFirmwareWithVariables[] =
+    "\n    <loader readonly='yes' type='pflash'>/guest/AAVMF_CODE.fd</loader>"
+    "<nvram>/run/guest/{name}-variables</nvram>";
+constexpr char kEspDisk[] =
+    "<disk type='file' device='disk'><driver name='qemu' type='raw'/>"
+    "<source file='/run/guest/{name}-esp'/><target dev='vda' bus='virtio'/></disk>\n    ";
+// Flash that nobody has written to yet, and an empty disk. QEMU runs as nobody.
+constexpr char kMakeEspFiles[] =
+    "cd /run/guest && truncate -s 64M {name}-variables && "
+    "/bin/busybox gunzip -c /seaward/guest/esp.gz > {name}-esp && "
+    "chown nobody:nogroup {name}-variables {name}-esp";
 constexpr char kHugePages[] = "<memoryBacking><hugepages/></memoryBacking>";
 constexpr char kPreload[] =
     "\n    <qemu:env name='LD_PRELOAD' value='/seaward/lib/libseaward-preload.so'/>";
@@ -59,17 +70,26 @@ constexpr char kRasByHand[] = "\n    <qemu:arg value='-machine'/><qemu:arg value
 
 // The firmware needs room to unpack the kernel beside its own.
 std::uint64_t MemoryOf(Board board) {
-  return std::uint64_t{board == Board::kAcpiGhes ? 320U : 160U} << 20;
+  return std::uint64_t{board == Board::kDeviceTree ? 160U : 320U} << 20;
 }
 
 std::string DomainXml(const GuestPlan& plan, const LibvirtPlaces& libvirt) {
-  const bool acpi = plan.board == Board::kAcpiGhes;
+  const bool acpi = plan.board != Board::kDeviceTree;
+  const bool ghes = plan.board == Board::kAcpiGhes;
+  const bool esp = plan.board == Board::kEsp;
+  const auto of_name = [&](const char* text) {
+    return fmt::format(fmt::runtime(text), fmt::arg("name", plan.name));
+  };
+  const std::string loader = esp ? of_name(kFirmwareWithVariables) : ghes ? kFirmware : "";
   return fmt::format(
       kDomain, fmt::arg("name", plan.name), fmt::arg("mib", MemoryOf(plan.board) >> 20),
-      fmt::arg("words", plan.guarded ? " seaward.early=1 seaward.agent=1" : ""),
+      fmt::arg("words",
+               (plan.guarded ? " seaward.early=1 seaward.agent=1 " : " ") + plan.more_words),
+      fmt::arg("initramfs", esp ? "uefi-initramfs" : "initramfs"),
+      fmt::arg("disk", esp ? of_name(kEspDisk) : ""),
       // GHES speaks in warnings.
-      fmt::arg("loglevel", acpi ? 5 : 4), fmt::arg("loader", acpi ? kFirmware : ""),
-      fmt::arg("acpi", acpi ? "<acpi/>" : ""), fmt::arg("arguments", acpi ? kRasByHand : ""),
+      fmt::arg("loglevel", ghes ? 5 : 4), fmt::arg("loader", loader),
+      fmt::arg("acpi", acpi ? "<acpi/>" : ""), fmt::arg("arguments", ghes ? kRasByHand : ""),
       fmt::arg("backing", plan.huge_pages ? kHugePages : ""),
       fmt::arg("preload", plan.interposed ? kPreload : ""), fmt::arg("inject", plan.inject),
       fmt::arg("sockets", libvirt.sockets), fmt::arg("attach", kAttachSocket));
@@ -87,6 +107,10 @@ NestedGuest::NestedGuest(EmulatedHost& host, const GuestPlan& plan)
 Result<std::unique_ptr<NestedGuest>> NestedGuest::Create(EmulatedHost& host,
                                                          const GuestPlan& plan) {
   std::unique_ptr<NestedGuest> guest(new NestedGuest(host, plan));
+  if (plan.board == Board::kEsp) {
+    auto made = host.Shell(fmt::format(kMakeEspFiles, fmt::arg("name", plan.name)), kShort);
+    if (!made) return Forward(made);
+  }
   const std::string xml = DomainXml(plan, host.libvirt());
   const std::string path = "/run/" + plan.name + ".xml";
   if (auto written = host.WriteFile(path, xml); !written) return Forward(written);

@@ -15,10 +15,12 @@
 
 namespace seaward::lab {
 
-// The two kinds of domain that differ in what QEMU does with a page that its host has retired.
+// The kinds of domain: they differ in what QEMU does with a page that its host has retired, and in
+// what runs before the kernel.
 enum class Board {
   kDeviceTree,  // direct kernel boot, no firmware: QEMU exits at the next touch
   kAcpiGhes,    // UEFI, ACPI and ras=on: QEMU tells the guest through GHES
+  kEsp,         // UEFI with variables that last and a disk with an ESP, and without GHES
 };
 
 struct GuestPlan {
@@ -28,6 +30,7 @@ struct GuestPlan {
   std::string inject = "auto";  // SEAWARD_INJECT of its VMM
   bool interposed = true;       // libseaward-preload.so is in its VMM
   bool huge_pages = false;      // its memory is of the host's hugetlbfs
+  std::string more_words = {};  // on the kernel's command line
 };
 
 class NestedGuest {
