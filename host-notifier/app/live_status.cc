@@ -1,5 +1,7 @@
 #include "host-notifier/app/live_status.h"
 
+#include <map>
+
 namespace seaward {
 namespace {
 
@@ -38,6 +40,7 @@ VmSnapshot Live(const Vm& vm) {
   live.ring.malformed = ring.malformed;
   live.heals = {vm.healer().healed(), vm.healer().refusals()};
   live.agent = vm.guest_stats();
+  live.page_losses = vm.page_losses();
   live.migration = vm.migration();
   live.alarms = vm.alarms();
   return live;
@@ -65,6 +68,14 @@ StatusSnapshot LiveStatus(const Notifier& notifier) {
   status.frames = notifier.frames().counts();
   for (const auto& [uuid, vm] : notifier.vms()) status.vms.push_back(Live(*vm));
   return status;
+}
+
+void JoinBootLists(StatusSnapshot& status, const std::vector<ledger::IncarnationRow>& open) {
+  std::map<Uuid, const ledger::IncarnationRow*> by_vm;
+  for (const ledger::IncarnationRow& row : open) by_vm[row.vm.uuid] = &row;
+  for (VmSnapshot& vm : status.vms)
+    if (const auto at = by_vm.find(vm.vm.uuid); at != by_vm.end())
+      vm.boot_list = at->second->boot_list;
 }
 
 }  // namespace seaward

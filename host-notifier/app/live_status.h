@@ -8,4 +8,8 @@ namespace seaward {
 
 observe::StatusSnapshot LiveStatus(const Notifier& notifier);
 
+// What the ledger has of the boots of the VMs in `status`.
+void JoinBootLists(observe::StatusSnapshot& status,
+                   const std::vector<ledger::IncarnationRow>& open);
+
 }  // namespace seaward

@@ -11,6 +11,7 @@ namespace {
 struct Rows {
   std::vector<ledger::PageCount> pages;
   std::optional<ledger::RebuildRow> rebuild;
+  std::vector<ledger::IncarnationRow> open;
 };
 
 Result<Rows> ReadRows(ledger::Ledger& ledger) {
@@ -18,7 +19,9 @@ Result<Rows> ReadRows(ledger::Ledger& ledger) {
   if (!pages) return Forward(pages);
   auto rebuild = ledger.View().Rebuild();
   if (!rebuild) return Forward(rebuild);
-  return Rows{std::move(*pages), std::move(*rebuild)};
+  auto open = ledger.View().OpenIncarnations();
+  if (!open) return Forward(open);
+  return Rows{std::move(*pages), std::move(*rebuild), std::move(*open)};
 }
 
 }  // namespace
@@ -29,6 +32,7 @@ void MetricsDesk::Answer(std::function<void(Result<std::string>)> done) {
     metrics::MetricsSnapshot snapshot;
     snapshot.status = LiveStatus(notifier_);
     snapshot.status.rebuild = std::move(rows->rebuild);
+    JoinBootLists(snapshot.status, rows->open);
     snapshot.pages = std::move(rows->pages);
     snapshot.waiting_writes = notifier_.ledger().waiting();
     snapshot.actions = notifier_.actions().counts();

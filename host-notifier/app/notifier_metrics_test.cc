@@ -51,6 +51,14 @@ TEST_F(NotifierMetricsTest, AScrapeFollowsABadPageToItsEnd) {
   EXPECT_TRUE(Says("seaward_events_total" + labels + ",kind=\"located\"} 1"));
   EXPECT_TRUE(Says("seaward_unretired_pages" + labels + "} 0"));
   Until("its exposure shows", [&] { return Says("seaward_exposure_seconds_count 1"); });
+  EXPECT_TRUE(Says("seaward_page_protection" + labels + ",by=\"run\"} 1"));
+  EXPECT_TRUE(Says("seaward_page_protection" + labels + ",by=\"never\"} 0"));
+  const protocol::PoisonEntry lost = guest_.entries_heard().at(0);
+  guest_.Say(protocol::Losses{{{lost.id, lost.range, 4096, 77, "db", ""}}});
+  guest_.Say(protocol::BeforeKernel{protocol::ListResult::kApplied, 1, 9, 8});
+  Until("its list shows",
+        [&] { return Says("seaward_boot_list" + labels + ",result=\"applied\"} 1"); });
+  EXPECT_TRUE(Says("seaward_page_losses_total" + labels + "} 1"));
   Until("its effect shows", [&] { return Says("seaward_vm_unsafe_to_migrate" + labels + "} 1"); });
   EXPECT_FALSE(Says("seaward_ledger_commit_seconds_count 0"));
   guest_.Reboot(protocol::testing::NumberedUuid(2));

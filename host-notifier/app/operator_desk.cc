@@ -23,12 +23,34 @@ constexpr std::uint32_t kMostPages = 200'000;
 // By then the answer is written, or the client has lost our patience.
 constexpr std::chrono::seconds kAnswerGone{15};
 
+// As many as it keeps of a VM.
+constexpr std::uint32_t kMostLosses = ledger::LedgerLimits{}.loss_rows_per_vm;
+
 // What the ledger adds to a status: rows of the live VMs, and VMs that are not there now.
 struct Rows {
   std::vector<ledger::VmRow> vms;
   std::vector<ledger::PageRow> pages;
   std::optional<ledger::RebuildRow> rebuild;
+  std::vector<ledger::IncarnationRow> open;
+  std::optional<std::vector<ledger::PageCount>> counts;
+  std::optional<std::vector<ledger::LossRow>> losses;
 };
+
+// What is read only when pages, or one VM, are asked for.
+Status ReadCoverage(ledger::LedgerView view, const std::optional<Uuid>& only, bool with_pages,
+                    Rows& rows) {
+  if (with_pages || only) {
+    auto counts = view.CountPages(only);
+    if (!counts) return Forward(counts);
+    rows.counts = std::move(*counts);
+  }
+  if (only) {
+    auto losses = view.Losses(*only, kMostLosses);
+    if (!losses) return Forward(losses);
+    rows.losses = std::move(*losses);
+  }
+  return {};
+}
 
 Result<Rows> ReadRows(ledger::Ledger& ledger, const std::optional<Uuid>& only, bool with_pages) {
   ledger::LedgerView view = ledger.View();
@@ -39,7 +61,11 @@ Result<Rows> ReadRows(ledger::Ledger& ledger, const std::optional<Uuid>& only, b
   if (!pages) return Forward(pages);
   auto rebuild = view.Rebuild();
   if (!rebuild) return Forward(rebuild);
-  return Rows{std::move(*vms), std::move(*pages), std::move(*rebuild)};
+  auto open = view.OpenIncarnations();
+  if (!open) return Forward(open);
+  Rows rows{std::move(*vms), std::move(*pages), std::move(*rebuild), std::move(*open), {}, {}};
+  if (auto read = ReadCoverage(view, only, with_pages, rows); !read) return Forward(read);
+  return rows;
 }
 
 Result<observe::EventsSnapshot> ReadEvents(ledger::Ledger& ledger,
@@ -54,6 +80,7 @@ Result<observe::EventsSnapshot> ReadEvents(ledger::Ledger& ledger,
 
 void Join(StatusSnapshot& status, Rows rows, const std::optional<Uuid>& only) {
   status.pages_complete = rows.pages.size() < kMostPages;
+  JoinBootLists(status, rows.open);
   status.rebuild = std::move(rows.rebuild);
   std::map<Uuid, VmSnapshot> by_uuid;
   for (VmSnapshot& vm : status.vms) by_uuid.insert_or_assign(vm.vm.uuid, std::move(vm));
@@ -64,7 +91,14 @@ void Join(StatusSnapshot& status, Rows rows, const std::optional<Uuid>& only) {
       at->second.session = "none";
     }
     at->second.events_pruned = row.events_pruned;
+    if (rows.counts) at->second.counts.emplace();
   }
+  for (const ledger::PageCount& count : rows.counts.value_or(std::vector<ledger::PageCount>()))
+    if (const auto at = by_uuid.find(count.vm); at != by_uuid.end())
+      at->second.counts->push_back(count);
+  if (rows.losses)
+    if (const auto at = by_uuid.find(*only); at != by_uuid.end())
+      at->second.losses = std::move(rows.losses);
   for (ledger::PageRow& page : rows.pages) {
     const auto at = by_uuid.find(page.vm.uuid);
     if (at != by_uuid.end()) at->second.pages.push_back(std::move(page));

@@ -91,6 +91,8 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   const std::optional<Uuid>& incarnation() const { return incarnation_; }
   const std::optional<ProcessIdentity>& process() const { return process_; }
   const std::optional<protocol::Stats>& guest_stats() const { return guest_stats_; }
+  // Processes that lost a page, on record since the VM is known.
+  std::uint64_t page_losses() const { return page_losses_; }
   ring::RingCounters ring_counters() const;
   const observe::MigrationState& migration() const { return migration_->state(); }
   const VmHealer& healer() const { return *healer_; }
@@ -154,8 +156,13 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   void AfterSession();
   void RecordDelivered();
   void ClaimsRecorded(const Uuid& incarnation, const Result<ledger::RecordedClaims>& recorded);
+  void WordNotRecorded(std::string_view event, const Error& why);
   // What the guest said and the disk has, or never will.
   void GuestsWordTaken();
+  // One word of the guest's on its way to the ledger; `done` hears what became of it.
+  template <class T>
+  void RecordWord(std::function<Result<T>(ledger::Ledger&)> work,
+                  std::function<void(Vm&, const Result<T>&)> done);
   void VerdictRecorded(const protocol::VerdictRecord& record,
                        const Result<ledger::RecordedVerdict>& recorded);
 
@@ -188,6 +195,7 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   bool has_ghes_ = false;
   std::uint64_t reboots_ = 0;
   std::optional<protocol::Stats> guest_stats_;
+  std::uint64_t page_losses_ = 0;
 };
 
 }  // namespace seaward

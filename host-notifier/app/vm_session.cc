@@ -12,8 +12,9 @@
 namespace seaward {
 namespace {
 
-// Verdicts and claims of one guest that wait for the disk: twice what one chunk of its bytes can
-// hold. Beyond that it is not read, so that its words do not crowd out what others have to say.
+// Verdicts, claims and other news of one guest that wait for the disk: twice what one chunk of its
+// bytes can hold. Beyond that it is not read, so that its words do not crowd out what others have
+// to say.
 constexpr std::size_t kMaxWordsWaiting = 1024;
 
 }  // namespace
@@ -98,16 +99,16 @@ void Vm::RecordDelivered() {
       [](const Status&) {});  // an id without a row: its event's own error was logged
 }
 
-void Vm::OnVerdict(const protocol::VerdictRecord& record, const Uuid& boot_id) {
-  if (!incarnation_) return;
+template <class T>
+void Vm::RecordWord(std::function<Result<T>(ledger::Ledger&)> work,
+                    std::function<void(Vm&, const Result<T>&)> done) {
   ++words_waiting_;
-  context_.ledger.WriteTogether<ledger::RecordedVerdict>(
-      [incarnation = *incarnation_, boot_id, record, received = context_.clock.Now()](
-          ledger::Ledger& l) { return l.RecordVerdict(incarnation, boot_id, record, received); },
-      [weak = weak_from_this(), record](const Result<ledger::RecordedVerdict>& recorded) {
+  context_.ledger.WriteTogether<T>(
+      std::move(work),
+      [weak = weak_from_this(), done = std::move(done)](const Result<T>& recorded) {
         const auto self = weak.lock();
         if (self == nullptr) return;
-        self->VerdictRecorded(record, recorded);
+        done(*self, recorded);
         self->GuestsWordTaken();
       });
 }
@@ -116,27 +117,29 @@ void Vm::GuestsWordTaken() {
   if (words_waiting_-- == kMaxWordsWaiting) AfterSession();
 }
 
+void Vm::OnVerdict(const protocol::VerdictRecord& record, const Uuid& boot_id) {
+  if (!incarnation_) return;
+  RecordWord<ledger::RecordedVerdict>(
+      [incarnation = *incarnation_, boot_id, record, received = context_.clock.Now()](
+          ledger::Ledger& l) { return l.RecordVerdict(incarnation, boot_id, record, received); },
+      [record](Vm& vm, const Result<ledger::RecordedVerdict>& recorded) {
+        vm.VerdictRecorded(record, recorded);
+      });
+}
+
 void Vm::OnKnown(const protocol::Known& known, const Uuid& boot_id) {
   if (!incarnation_) return;
-  ++words_waiting_;
-  context_.ledger.WriteTogether<ledger::RecordedClaims>(
+  RecordWord<ledger::RecordedClaims>(
       [incarnation = *incarnation_, boot_id, known](ledger::Ledger& l) {
         return l.RecordClaims(incarnation, boot_id, known);
       },
-      [weak = weak_from_this(),
-       incarnation = *incarnation_](const Result<ledger::RecordedClaims>& recorded) {
-        const auto self = weak.lock();
-        if (self == nullptr) return;
-        self->ClaimsRecorded(incarnation, recorded);
-        self->GuestsWordTaken();
+      [incarnation = *incarnation_](Vm& vm, const Result<ledger::RecordedClaims>& recorded) {
+        vm.ClaimsRecorded(incarnation, recorded);
       });
 }
 
 void Vm::ClaimsRecorded(const Uuid& incarnation, const Result<ledger::RecordedClaims>& recorded) {
-  if (!recorded) {
-    log_.Warning("claims_not_recorded", {{"vm", identity_.name}, {"why", recorded.error().Text()}});
-    return;
-  }
+  if (!recorded) return WordNotRecorded("claims_not_recorded", recorded.error());
   for (const ledger::PageRow& page : recorded->pages) {
     context_.observer.PageChanged(page);
     if (incarnation != incarnation_) continue;
@@ -202,6 +205,19 @@ void Vm::OnLosses(const protocol::Losses& losses) {
                                {"pid", std::to_string(loss.pid)},
                                {"comm", loss.comm},
                                {"cgroup", loss.cgroup}});
+  if (!incarnation_) return;
+  RecordWord<std::uint64_t>(
+      [incarnation = *incarnation_, boot = session_.boot_id(), losses](ledger::Ledger& l) {
+        return l.RecordLosses(incarnation, boot, losses);
+      },
+      [](Vm& vm, const Result<std::uint64_t>& recorded) {
+        if (!recorded) return vm.WordNotRecorded("losses_not_recorded", recorded.error());
+        vm.page_losses_ += *recorded;
+      });
+}
+
+void Vm::WordNotRecorded(std::string_view event, const Error& why) {
+  log_.Warning(event, {{"vm", identity_.name}, {"why", why.Text()}});
 }
 
 // A list that was left alone is the operator's to look at: the guest is protected later than it
@@ -217,6 +233,14 @@ void Vm::OnBeforeKernel(const protocol::BeforeKernel& before) {
                     {"protected_pages", std::to_string(before.protected_pages)}});
   };
   applied ? say(&Logger::Info) : say(&Logger::Warning);
+  if (!incarnation_) return;
+  RecordWord<void>(
+      [incarnation = *incarnation_, boot = session_.boot_id(), before](ledger::Ledger& l) {
+        return l.RecordBeforeKernel(incarnation, boot, before);
+      },
+      [](Vm& vm, const Status& recorded) {
+        if (!recorded) vm.WordNotRecorded("boot_list_not_recorded", recorded.error());
+      });
 }
 
 void Vm::OnPhase(session::Phase phase) {

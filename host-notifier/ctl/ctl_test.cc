@@ -226,6 +226,15 @@ TEST_F(Ctl, StatusShowsVmsAndPages) {
   EXPECT_THAT(out_, Not(HasSubstr("\x1b"))) << "a terminal must not obey a VM's name";
 }
 
+TEST_F(Ctl, StatusShowsSharesOfProtectionAndLosses) {
+  EXPECT_EQ(Run("status"), kExitOk) << err_;
+  EXPECT_THAT(out_, HasSubstr("g1  200    195 (97.5 %)   1 (0.5 %)  0 (0.0 %)  3 (1.5 %)  "
+                              "1 (0.5 %)  active: 195 of 196 pages"));
+  EXPECT_THAT(out_, HasSubstr("g1               2      in_kernel  reserved"));
+  EXPECT_THAT(out_, HasSubstr("g1               1      not_ram    reserved"));
+  EXPECT_THAT(out_, HasSubstr("4711  postgres  /system.slice/db.service?[2J"));
+}
+
 TEST_F(Ctl, JsonIsTheNotifiersOwnLine) {
   command_.as_json = true;
   EXPECT_EQ(Run("status"), kExitOk);

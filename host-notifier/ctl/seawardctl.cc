@@ -25,7 +25,7 @@ void Declare(CLI::App& app, Command& command) {
   app.add_option("--socket", command.socket, "The notifier's control socket")
       ->capture_default_str();
   CLI::App* status = AddCommand(app, "status", "Show VMs and their bad pages", command);
-  status->add_option("--vm", command.vm, kVmHelp);
+  status->add_option("vm,--vm", command.vm, kVmHelp);
   status->add_flag("--no-pages", command.no_pages, "Only the VMs");
   CLI::App* events = AddCommand(app, "events", "Show recorded events", command);
   events->add_option("--vm", command.vm, kVmHelp);

@@ -93,6 +93,62 @@ Row VmRow(const json& vm) {
           pages.is_array() ? fmt::format("{}", retired) : "-"};
 }
 
+std::string Share(const json& coverage, const char* key) {
+  const json& part = At(coverage, key);
+  const json& all = At(coverage, "pages");
+  if (!part.is_number_unsigned() || !all.is_number_unsigned()) return "-";
+  const auto pages = all.get<std::uint64_t>();
+  if (pages == 0) return part.dump();
+  return fmt::format(
+      "{} ({:.1f} %)", part.dump(),
+      100.0 * static_cast<double>(part.get<std::uint64_t>()) / static_cast<double>(pages));
+}
+
+// "active: 9 of 9 pages", "skipped: its boots failed: 0 of 9 pages".
+std::string BootList(const json& list) {
+  if (!list.is_object()) return "-";
+  const std::string result = Cell(list, "result");
+  if (result == "no_list") return "none";
+  std::string state = "not used: " + result;
+  if (result == "applied") state = "active";
+  if (result == "failed_twice") state = "skipped: its boots failed";
+  return fmt::format("{}: {} of {} pages", state, Cell(list, "protected_pages"),
+                     Cell(list, "listed_pages"));
+}
+
+// Who protects the bad pages, of VMs that have some, or a list of them.
+std::string CoverageText(const json& vms) {
+  std::vector<Row> shares{
+      {"VM", "PAGES", "BEFORE-KERNEL", "EARLY", "RUN", "NEVER", "PENDING", "NEXT-BOOT LIST"}};
+  std::vector<Row> never{{"NEVER PROTECTED", "PAGES", "OUTCOME", "KIND"}};
+  for (const json& vm : vms) {
+    const json& coverage = At(vm, "coverage");
+    const json& list = At(vm, "boot_list");
+    const bool has_pages = coverage.is_object() && Cell(coverage, "pages") != "0";
+    if (!has_pages && !list.is_object()) continue;
+    shares.push_back({Cell(vm, "name"), Cell(coverage, "pages"), Share(coverage, "before_kernel"),
+                      Share(coverage, "early"), Share(coverage, "run"), Share(coverage, "never"),
+                      Share(coverage, "pending"), BootList(list)});
+    for (const json& why : At(coverage, "never_why"))
+      never.push_back(
+          {Cell(vm, "name"), Cell(why, "pages"), Cell(why, "outcome"), Cell(why, "kind")});
+  }
+  std::string text;
+  if (shares.size() > 1) text += '\n' + Table(shares);
+  if (never.size() > 1) text += '\n' + Table(never);
+  return text;
+}
+
+std::string LossesText(const json& vms) {
+  std::vector<Row> rows{{"LOST", "VM", "GPA", "BYTES", "PID", "PROCESS", "CGROUP"}};
+  for (const json& vm : vms)
+    for (const json& loss : At(vm, "losses"))
+      rows.push_back({Time(loss, "heard_unix_us"), Cell(vm, "name"), Cell(loss, "gpa"),
+                      Cell(loss, "lost_bytes"), Cell(loss, "pid"), Cell(loss, "comm"),
+                      Cell(loss, "cgroup")});
+  return rows.size() > 1 ? '\n' + Table(rows) : "";
+}
+
 Row PageCells(const json& page) {
   return {Cell(page, "vm"),         Cell(page, "gpa"),          Cell(page, "length_bytes"),
           Cell(page, "located_by"), Cell(page, "evidence"),     Cell(page, "life"),
@@ -171,10 +227,10 @@ std::string StatusText(const json& status) {
   }
   text += Warnings(status);
   if (vms.size() == 1) return text + "\nno VMs\n";
-  text += '\n' + Table(vms);
+  text += '\n' + Table(vms) + CoverageText(At(status, "vms"));
   if (!alarms.empty()) text += '\n' + Table(alarms);
   if (pages.size() > 1) text += '\n' + Table(pages);
-  return text;
+  return text + LossesText(At(status, "vms"));
 }
 
 std::string EventsText(const json& events) {

@@ -116,6 +116,24 @@ TEST(JsonLines, SayAddressesAsTextAndTimesWithTheirUnit) {
   EXPECT_EQ(page["kind"], "anonymous");
 }
 
+TEST(JsonLines, SayWhoProtectsThePagesAndWhoLostSome) {
+  const json vm = json::parse(StatusLine(SampleStatus()))["vms"][0];
+  const json coverage = json::parse(
+      R"({"pages":200,"before_kernel":195,"early":1,"run":0,"never":3,"pending":1,"never_why":[)"
+      R"({"outcome":"in_kernel","kind":"reserved","pages":2},)"
+      R"({"outcome":"not_ram","kind":"reserved","pages":1}]})");
+  EXPECT_EQ(vm["coverage"], coverage);
+  EXPECT_EQ(vm["boot_list"]["result"], "applied");
+  EXPECT_EQ(vm["boot_list"]["protected_pages"], 195);
+  EXPECT_EQ(vm["losses"][0]["pid"], 4711);
+  EXPECT_EQ(vm["losses"][0]["heard_unix_us"], 1700000000000001);
+  EXPECT_EQ(vm["pages"][0]["protected_by"], "run");
+  const json gone = json::parse(StatusLine(SampleStatus()))["vms"][1];
+  EXPECT_TRUE(gone["coverage"].is_null());
+  EXPECT_TRUE(gone["boot_list"].is_null());
+  EXPECT_TRUE(gone["losses"].is_null());
+}
+
 TEST(JsonLines, SayNullForWhatIsNotKnown) {
   StatusSnapshot brief = SampleStatus();
   brief.with_pages = false;

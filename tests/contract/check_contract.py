@@ -220,7 +220,10 @@ class Schemas(unittest.TestCase):
             row = re.search(rf"^\| {name} \| (.*) \|$", text, re.M)[1]
             self.assertEqual(re.findall(r"`(\w+)`", row), words["enum"])
         page = schema("status")["properties"]["vms"]["items"]["properties"]["pages"]["items"]
-        for member in ("evidence", "life", "outcome", "host_retired", "heal",
+        listed = schema("status")["properties"]["vms"]["items"]["properties"]["boot_list"]["anyOf"][0]
+        row = re.search(r"^\| `result` of a boot list \| (.*) \|$", text, re.M)[1]
+        self.assertEqual(re.findall(r"`(\w+)`", row), listed["properties"]["result"]["enum"])
+        for member in ("evidence", "life", "outcome", "protected_by", "host_retired", "heal",
                        "heal_reason"):
             row = re.search(rf"^\| `{member}` \| (.*) \|$", text, re.M)[1]
             words = [w for w in page["properties"][member]["enum"] if w is not None]
