@@ -87,7 +87,8 @@ std::size_t RingConsumer::Drain(std::size_t max,
                                 const std::function<void(const RingEvent&)>& take) {
   auto sleeps = std::atomic_ref(view_.header().consumer_sleeps);
   AcknowledgeEdge(wakeup_.get());
-  sleeps.store(0, kRelaxed);  // awake: the VMM may save the system call
+  // Awake: the VMM may save the system call. Not written twice: every vCPU reads this word.
+  if (sleeps.load(kRelaxed) != 0) sleeps.store(0, kRelaxed);
   std::size_t taken = Sweep(max, take);
   if (taken == max) return taken;
   // Say "asleep", then look once more; the VMM stores a record, then reads the word. All four

@@ -7,16 +7,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 
 #include "base/mutants.h"
 
 namespace seaward::vmm {
 namespace {
-
-// How many records back a repeat is looked for: a guest that copies from one bad page to another
-// alternates between few of them.
-constexpr std::uint64_t kCoalesceWindow = 8;
 
 template <class T>
 std::atomic_ref<T> Atomic(T& word) {
@@ -46,6 +43,24 @@ bool SameFact(const RingRecord& record, const SeaExit& exit) {
          PageOf(record.hva) == PageOf(exit.hva.value);
 }
 
+// Equal for the same facts; for others hardly ever, and then SameFact tells them apart. Each field
+// at a place of its own, because most pages of a burst differ in few bits of one or two of them.
+std::uint32_t FactHash(const SeaExit& exit) {
+  const std::uint64_t gpa = Lives(Mutant::kCoalesceDistinct) ? 0 : PageOf(exit.gpa.value);
+  const std::uint64_t flags = exit.flags << 1 ^ (exit.injection == Injection::kNative ? 1 : 0);
+  const std::uint64_t all = (gpa | (exit.walked ? 1 : 0)) ^ std::rotl(PageOf(exit.gva.value), 23) ^
+                            std::rotl(PageOf(exit.hva.value), 41) ^ std::rotl(exit.esr, 7) ^ flags;
+  return static_cast<std::uint32_t>(all * 0x9e3779b97f4a7c15 >> 32);
+}
+
+// All at once, without a branch for each: nearly always none is it.
+template <std::size_t n>
+bool Contains(const std::array<std::uint32_t, n>& facts, std::uint32_t hash) {
+  unsigned any = 0;
+  for (const std::uint32_t fact : facts) any |= fact == hash ? 1 : 0;
+  return any != 0;
+}
+
 }  // namespace
 
 RingProducer::RingProducer(RingMapping mapping, UniqueFd doorbell, RingGeometry geometry)
@@ -59,6 +74,10 @@ RingProducer::RingProducer(RingMapping mapping, UniqueFd doorbell, RingGeometry 
   header.lanes = geometry.lanes;
   header.records_per_lane = geometry.records_per_lane;
   header.record_bytes = sizeof(RingRecord);
+  for (std::uint32_t vcpu = 0; vcpu < geometry.lanes; ++vcpu) {
+    lanes_[vcpu].shared = &view_.lane(vcpu);
+    lanes_[vcpu].records = &view_.record(vcpu, 0);
+  }
 }
 
 Result<RingProducer> RingProducer::Create(RingGeometry geometry) {
@@ -77,60 +96,42 @@ void RingProducer::TakeHealOrders() noexcept {
       .store(kTakesHealOrders | kTakesPlaceQuestions, std::memory_order_relaxed);
 }
 
-Published RingProducer::Publish(std::uint32_t vcpu, const SeaExit& exit) noexcept {
-  if (vcpu >= view_.geometry().lanes) {
-    // Several vCPUs may meet here; relaxed, it is a count and nothing more.
-    Atomic(view_.header().laneless_losses).fetch_add(1, std::memory_order_relaxed);
-    RingDoorbell();
-    return Published::kLost;
-  }
-  LaneHeader& lane = view_.lane(vcpu);
-  // Acquire: the notifier's reads of a record come before its release of it, and our writes into
-  // the slot must not move ahead of them.
-  const std::uint64_t released = Atomic(lane.released).load(std::memory_order_acquire);
-  const std::uint64_t back = FindFact(vcpu, exit);
-  if (back != 0 && back <= lanes_[vcpu].next - released && Coalesce(vcpu, back))
-    return Published::kCoalesced;
-  lanes_[vcpu].last = 0;
-  if (lanes_[vcpu].next - released >= view_.geometry().records_per_lane) {
-    if (!Lives(Mutant::kSilentLoss)) Increment(lane.lost);
-    RingDoorbell();
-    return Published::kLost;
-  }
-  const bool due = BellIsDue(vcpu, exit, back != 0);
-  Write(vcpu, exit);
-  if (due) RingDoorbell();
-  return Published::kNew;
+inline void RingProducer::RingDoorbell() noexcept {
+  // The notifier stores 1 and then looks at the lanes once more; we stored the record and now look
+  // at the word. With all four accesses sequentially consistent at least one side sees the other:
+  // no record waits beside a sleeping notifier.
+  if (Atomic(view_.header().consumer_sleeps).load(std::memory_order_seq_cst) != 0) [[unlikely]]
+    WakeNotifier();
+}
+
+void RingProducer::WakeNotifier() noexcept {
+  // One ringer among many vCPUs. Acquire-release keeps the exchange behind RingDoorbell's load.
+  if (Atomic(view_.header().consumer_sleeps).exchange(0, std::memory_order_acq_rel) == 0) return;
+  const int saved_errno = errno;
+  const std::uint64_t one = 1;
+  // Fails only when the counter is full, which no VMM but one that fills it itself will see; the
+  // notifier then still finds the record at its next look.
+  [[maybe_unused]] const ssize_t ignored = ::write(doorbell_.get(), &one, sizeof one);
+  errno = saved_errno;
 }
 
 // How many records back this vCPU said the same, 0 = not lately. Plain reads, also of records that
 // are taken or released: this thread wrote them, and the notifier changes nothing but `count`.
-std::uint64_t RingProducer::FindFact(std::uint32_t vcpu, const SeaExit& exit) noexcept {
-  const std::uint64_t next = lanes_[vcpu].next;
+std::uint64_t RingProducer::FindFact(const Lane& own, const SeaExit& exit) const noexcept {
   const std::uint64_t window =
-      std::min({next, kCoalesceWindow, std::uint64_t{view_.geometry().records_per_lane}});
+      std::min({own.next, kCoalesceWindow, std::uint64_t{view_.geometry().records_per_lane}});
   for (std::uint64_t back = 1; back <= window; ++back)
-    if (SameFact(view_.record(vcpu, next - back), exit)) return back;
+    if (SameFact(RecordAt(own, own.next - back), exit)) return back;
   return 0;
 }
 
-// Counts the exit in a record that is not released, if nobody has taken it yet.
-bool RingProducer::Coalesce(std::uint32_t vcpu, std::uint64_t back) noexcept {
-  Lane& own = lanes_[vcpu];
-  auto count = Atomic(view_.record(vcpu, own.next - back).count);
-  std::uint32_t seen = count.load(std::memory_order_relaxed);
-  if ((seen & kCountClosed) != 0 || seen == kCountClosed - 1) return false;
-  // One attempt: it fails only when the notifier closed the record just now. Relaxed: the count
-  // stands alone, and the modification order of this one word decides whether the repeat was in
-  // time.
-  if (!count.compare_exchange_strong(seen, seen + 1, std::memory_order_relaxed)) return false;
-  Increment(view_.lane(vcpu).coalesced);
-  own.last = own.next - back + 1;
-  return true;
+inline void RingProducer::ReadReleased(Lane& own) noexcept {
+  // Acquire: the notifier's reads of a record come before its release of it, and our writes into
+  // the slot must not move ahead of them, now or as long as we go by this number.
+  own.released = Atomic(own.shared->released).load(std::memory_order_acquire);
 }
 
-bool RingProducer::BellIsDue(std::uint32_t vcpu, const SeaExit& exit, bool repeat) noexcept {
-  Lane& own = lanes_[vcpu];
+inline bool RingProducer::BellIsDue(Lane& own, const SeaExit& exit, bool repeat) noexcept {
   own.repeats = repeat ? own.repeats + 1 : 0;
   // A held vCPU waits for the notifier.
   const bool waits = exit.injection == Injection::kNative;
@@ -139,9 +140,32 @@ bool RingProducer::BellIsDue(std::uint32_t vcpu, const SeaExit& exit, bool repea
   return true;
 }
 
-void RingProducer::Write(std::uint32_t vcpu, const SeaExit& exit) noexcept {
-  Lane& own = lanes_[vcpu];
-  RingRecord& record = view_.record(vcpu, own.next);
+// Looks at the notifier's counter only when what was last read of it leaves no room: the notifier
+// takes that cache line away from us whenever it releases.
+[[gnu::always_inline]] inline bool RingProducer::IsFull(Lane& own) const noexcept {
+  const std::uint32_t size = view_.geometry().records_per_lane;
+  if (own.next - own.released < size) return false;
+  ReadReleased(own);
+  return own.next - own.released >= size;
+}
+
+Published RingProducer::Lose(Lane& own) noexcept {
+  if (!Lives(Mutant::kSilentLoss)) Increment(own.shared->lost);
+  RingDoorbell();
+  return Published::kLost;
+}
+
+void RingProducer::Announce(std::uint32_t vcpu) noexcept {
+  // Sequentially consistent, for the reason given in RingDoorbell: a notifier that misses this bit
+  // has its doorbell armed. Several vCPUs share the word.
+  Atomic(view_.header().lanes_in_use[vcpu / 64])
+      .fetch_or(std::uint64_t{1} << (vcpu % 64), std::memory_order_seq_cst);
+  lanes_[vcpu].announced = true;
+}
+
+[[gnu::always_inline]] inline void RingProducer::Write(Lane& own, const SeaExit& exit,
+                                                       std::uint32_t hash) noexcept {
+  RingRecord& record = RecordAt(own, own.next);
   // Relaxed: the store to `sequence` below publishes all of them at once. Atomic, because the
   // notifier may look at any word at any time.
   constexpr auto relaxed = std::memory_order_relaxed;
@@ -156,34 +180,53 @@ void RingProducer::Write(std::uint32_t vcpu, const SeaExit& exit) noexcept {
   const std::uint32_t injection = static_cast<std::uint8_t>(exit.injection);
   Atomic(record.attributes)
       .store(exit.page_shift | injection << 8 | (exit.walked ? kWalkedBit : 0), relaxed);
-  if (!own.announced) {
-    // Sequentially consistent, for the reason given in RingDoorbell: a notifier that misses this
-    // bit has its doorbell armed. Several vCPUs share the word.
-    Atomic(view_.header().lanes_in_use[vcpu / 64])
-        .fetch_or(std::uint64_t{1} << (vcpu % 64), std::memory_order_seq_cst);
-    own.announced = true;
-  }
+  own.facts[own.next % kCoalesceWindow] = hash;
   // Release, so that whoever sees the number sees the record; sequentially consistent, for
   // RingDoorbell.
   Atomic(record.sequence).store(++own.next, std::memory_order_seq_cst);
   own.last = own.next;
-  Atomic(view_.lane(vcpu).published).store(own.next, relaxed);
+  Atomic(own.shared->published).store(own.next, relaxed);
 }
 
-void RingProducer::RingDoorbell() noexcept {
-  // The notifier stores 1 and then looks at the lanes once more; we stored the record and now look
-  // at the word. With all four accesses sequentially consistent at least one side sees the other:
-  // no record waits beside a sleeping notifier.
-  auto sleeps = Atomic(view_.header().consumer_sleeps);
-  if (sleeps.load(std::memory_order_seq_cst) == 0) return;
-  // One ringer among many vCPUs. Acquire-release keeps the exchange behind the load above.
-  if (sleeps.exchange(0, std::memory_order_acq_rel) == 0) return;
-  const int saved_errno = errno;
-  const std::uint64_t one = 1;
-  // Fails only when the counter is full, which no VMM but one that fills it itself will see; the
-  // notifier then still finds the record at its next look.
-  [[maybe_unused]] const ssize_t ignored = ::write(doorbell_.get(), &one, sizeof one);
-  errno = saved_errno;
+Published RingProducer::Publish(std::uint32_t vcpu, const SeaExit& exit) noexcept {
+  if (vcpu >= view_.geometry().lanes) [[unlikely]] {
+    // Several vCPUs may meet here; relaxed, it is a count and nothing more.
+    Atomic(view_.header().laneless_losses).fetch_add(1, std::memory_order_relaxed);
+    RingDoorbell();
+    return Published::kLost;
+  }
+  Lane& own = lanes_[vcpu];
+  const std::uint32_t hash = FactHash(exit);
+  std::uint64_t back = 0;
+  if (Contains(own.facts, hash)) [[unlikely]] {
+    back = FindFact(own, exit);
+    if (back != 0 && Coalesce(own, back)) return Published::kCoalesced;
+  }
+  own.last = 0;
+  if (IsFull(own)) [[unlikely]]
+    return Lose(own);
+  if (!own.announced) [[unlikely]]
+    Announce(vcpu);
+  const bool due = BellIsDue(own, exit, back != 0);
+  Write(own, exit, hash);
+  if (due) RingDoorbell();
+  return Published::kNew;
+}
+
+// Counts the exit in a record that is not released, if nobody has taken it yet.
+bool RingProducer::Coalesce(Lane& own, std::uint64_t back) noexcept {
+  ReadReleased(own);
+  if (back > own.next - own.released) return false;
+  auto count = Atomic(RecordAt(own, own.next - back).count);
+  std::uint32_t seen = count.load(std::memory_order_relaxed);
+  if ((seen & kCountClosed) != 0 || seen == kCountClosed - 1) return false;
+  // One attempt: it fails only when the notifier closed the record just now. Relaxed: the count
+  // stands alone, and the modification order of this one word decides whether the repeat was in
+  // time.
+  if (!count.compare_exchange_strong(seen, seen + 1, std::memory_order_relaxed)) return false;
+  Increment(own.shared->coalesced);
+  own.last = own.next - back + 1;
+  return true;
 }
 
 std::uint64_t RingProducer::LastSequence(std::uint32_t vcpu) const noexcept {

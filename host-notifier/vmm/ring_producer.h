@@ -4,6 +4,7 @@
 // vCPUs are independent. Everything else: any thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -57,20 +58,39 @@ class RingProducer {
   RingGeometry geometry() const { return view_.geometry(); }
 
  private:
-  // What a vCPU thread keeps to itself; own cache line.
+  // How many records back a repeat is looked for: a guest that copies from one bad page to another
+  // alternates between few of them.
+  static constexpr std::uint64_t kCoalesceWindow = 8;
+
+  // What a vCPU thread keeps to itself, in cache lines of its own. Of what the notifier may hold in
+  // its cache, a publish that repeats nothing touches its record and the word of the sleeping
+  // notifier, and nothing else.
   struct alignas(64) Lane {
-    std::uint64_t next = 0;     // index of the record to write
-    bool announced = false;     // its bit in lanes_in_use is set
-    std::uint64_t last = 0;     // sequence of the record that holds the last exit, 0 = lost
-    std::uint32_t repeats = 0;  // records in a row that said nothing new
-    MonoTime bell;              // when one of them last asked for the doorbell
+    std::uint64_t next = 0;      // index of the record to write
+    std::uint64_t released = 0;  // as the notifier's counter was when it was last read
+    std::uint64_t last = 0;      // sequence of the record that holds the last exit, 0 = lost
+    MonoTime bell;               // when a repeat last asked for the doorbell
+    std::uint32_t repeats = 0;   // records in a row that said nothing new
+    bool announced = false;      // its bit in lanes_in_use is set
+    LaneHeader* shared = nullptr;
+    RingRecord* records = nullptr;
+    // Of the newest records, by index modulo their number: what FactHash said of each.
+    alignas(64) std::array<std::uint32_t, kCoalesceWindow> facts{};
   };
+  static void ReadReleased(Lane& own) noexcept;
+  static bool BellIsDue(Lane& own, const SeaExit& exit, bool repeat) noexcept;
   RingProducer(RingMapping mapping, UniqueFd doorbell, RingGeometry geometry);
-  std::uint64_t FindFact(std::uint32_t vcpu, const SeaExit& exit) noexcept;
-  bool Coalesce(std::uint32_t vcpu, std::uint64_t back) noexcept;
-  void Write(std::uint32_t vcpu, const SeaExit& exit) noexcept;
-  bool BellIsDue(std::uint32_t vcpu, const SeaExit& exit, bool repeat) noexcept;
+  RingRecord& RecordAt(const Lane& own, std::uint64_t index) const noexcept {
+    return own.records[index & (view_.geometry().records_per_lane - 1)];
+  }
+  std::uint64_t FindFact(const Lane& own, const SeaExit& exit) const noexcept;
+  bool Coalesce(Lane& own, std::uint64_t back) noexcept;
+  bool IsFull(Lane& own) const noexcept;
+  Published Lose(Lane& own) noexcept;
+  void Announce(std::uint32_t vcpu) noexcept;
+  void Write(Lane& own, const SeaExit& exit, std::uint32_t hash) noexcept;
   void RingDoorbell() noexcept;
+  void WakeNotifier() noexcept;
 
   RingMapping mapping_;
   UniqueFd doorbell_;

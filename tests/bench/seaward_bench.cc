@@ -124,7 +124,7 @@ Result<double> MedianOf(const json& results, const std::string& name) {
   for (const json& row : results["benchmarks"]) {
     if (row["name"].get<std::string>().starts_with(name + "/") &&
         row.value("aggregate_name", "") == "median") {
-      return row["real_time"].get<double>();
+      return row["p50"].get<double>();
     }
   }
   return Fail(ErrorCode::kNotFound, "publish_bench did not run " + name);
@@ -142,8 +142,8 @@ Status AddPublish(json& report) {
       {"mq_publish_ns", "message_queue/burst/absent"},
       {"publish_paced_ns", "ring/paced/absent"},
       {"mq_publish_paced_ns", "message_queue/paced/absent"},
-      {"publish_wake_ns", "ring/paced/waiting"},
-      {"mq_publish_wake_ns", "message_queue/paced/waiting"}};
+      {"publish_wake_ns", "ring/paced/blocked"},
+      {"mq_publish_wake_ns", "message_queue/paced/blocked"}};
   for (const auto& [key, name] : wanted) {
     auto median = MedianOf(results, name);
     if (!median) return Forward(median);
