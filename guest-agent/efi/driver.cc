@@ -160,24 +160,46 @@ class Run {
 
   // --- the pages ---
 
-  // Whole where it can be; where not, in halves down to the pages that are in the way.
+  // Whole where it can be; where not, piece by piece of the firmware's map: so that a range of
+  // which most is no memory costs no more than one that is.
   void Protect(uint64_t first, uint32_t pages) {
+    if (Takes(first, pages)) return;
+    while (pages > 0) {
+      const Piece piece = PieceAt(first, pages);
+      if (piece.fate == PageFate::kRefused)
+        ProtectFree(first, piece.pages);
+      else
+        nextboot::AddFate(report_, first, piece.pages, piece.fate);
+      first += uint64_t{piece.pages} * kPageBytes;
+      pages -= piece.pages;
+    }
+  }
+
+  // Free by the map, or there is none. Where not even that is given as a whole: in halves, down to
+  // the pages that are in the way.
+  void ProtectFree(uint64_t first, uint32_t pages) {
+    if (Takes(first, pages)) return;
+    if (pages == 1 || halvings_left_ == 0) {
+      Note(refusal_);
+      nextboot::AddFate(report_, first, pages, PageFate::kRefused);
+      return;
+    }
+    --halvings_left_;
+    const uint32_t half = pages / 2;
+    ProtectFree(first, half);
+    ProtectFree(first + uint64_t{half} * kPageBytes, pages - half);
+  }
+
+  bool Takes(uint64_t first, uint32_t pages) {
     uint64_t address = first;
     const Status status =
         system_.boot->allocate_pages(AllocateType::kAddress, kUnusableMemory, pages, &address);
-    if (!Failed(status)) {
-      nextboot::AddFate(report_, first, pages, PageFate::kProtected);
-      return;
+    if (Failed(status)) {
+      refusal_ = status;
+      return false;
     }
-    if (pages == 1) {
-      const PageFate fate = FateOf(first);
-      if (fate == PageFate::kRefused) Note(status);
-      nextboot::AddFate(report_, first, 1, fate);
-      return;
-    }
-    const uint32_t half = pages / 2;
-    Protect(first, half);
-    Protect(first + uint64_t{half} * kPageBytes, pages - half);
+    nextboot::AddFate(report_, first, pages, PageFate::kProtected);
+    return true;
   }
 
   void ReadMap() {
@@ -192,15 +214,27 @@ class Run {
     map_bytes_ = usable ? size : 0;
   }
 
-  PageFate FateOf(uint64_t page) const {
-    if (map_bytes_ == 0) return PageFate::kRefused;
+  struct Piece {
+    uint32_t pages;  // at least 1
+    PageFate fate;
+  };
+  // The pages from `first` on, of `pages`, of which the map says the same.
+  Piece PieceAt(uint64_t first, uint32_t pages) const {
+    if (map_bytes_ == 0) return {pages, PageFate::kRefused};
+    uint64_t hole = pages;  // until the next memory begins
     for (size_t at = 0; at + descriptor_size_ <= map_bytes_; at += descriptor_size_) {
       const auto& piece = *reinterpret_cast<const MemoryDescriptor*>(memory_.map + at);
-      if (page < piece.physical_start) continue;
-      if ((page - piece.physical_start) / kPageBytes >= piece.pages) continue;
-      return FateIn(piece.type);
+      if (first < piece.physical_start) {
+        const uint64_t distance = (piece.physical_start - first + kPageBytes - 1) / kPageBytes;
+        if (piece.pages > 0 && distance < hole) hole = distance;
+        continue;
+      }
+      const uint64_t into = (first - piece.physical_start) / kPageBytes;
+      if (into >= piece.pages) continue;
+      const uint64_t rest = piece.pages - into;
+      return {rest < pages ? static_cast<uint32_t>(rest) : pages, FateIn(piece.type)};
     }
-    return PageFate::kNotMemory;
+    return {static_cast<uint32_t>(hole), PageFate::kNotMemory};
   }
 
   static PageFate FateIn(uint32_t type) {
@@ -245,6 +279,10 @@ class Run {
   BootReport& report_;
   size_t map_bytes_ = 0;
   size_t descriptor_size_ = 0;
+  Status refusal_ = kSuccess;
+  // A firmware that refuses everything must not keep the machine from booting: a call costs it
+  // microseconds, and what is left then is the early stage's.
+  uint32_t halvings_left_ = 1U << 16;
 };
 
 bool ReportedAlready(SystemTable& system) {

@@ -98,6 +98,28 @@ TEST_F(EfiDriverTest, WorksWithAMapThatIsTooLarge) {
                                           {0x40001000, 1, PageFate::kProtected}}));
 }
 
+// Found by driver_fuzzer: in halves down to single pages this took hours of a boot.
+TEST_F(EfiDriverTest, ARangeThatIsNoMemoryCostsNoMoreThanOneThatIs) {
+  constexpr std::uint32_t kEverything = 0xffffffff;
+  firmware_.map = {{0x40000000, 4, kConventionalMemory}, {0x40004000, 4, kRuntimeServicesData}};
+  EspHolds(List({{0x40001000, kEverything, 0}}));
+  Boots();
+  EXPECT_EQ(Runs(), (std::vector<FateRun>{{0x40001000, 3, PageFate::kProtected},
+                                          {0x40004000, 4, PageFate::kFirmware},
+                                          {0x40008000, kEverything - 7, PageFate::kNotMemory}}));
+  EXPECT_LT(firmware_.allocations, 10);
+}
+
+TEST_F(EfiDriverTest, AFirmwareThatRefusesEverythingEndsItsBootAllTheSame) {
+  firmware_.map = {{0x40000000, 1U << 20, kConventionalMemory}};
+  firmware_.gives_nothing = true;
+  EspHolds(List({{0x40000000, 1U << 20, 0}}));
+  Boots();
+  EXPECT_EQ(Runs(), (std::vector<FateRun>{{0x40000000, 1U << 20, PageFate::kRefused}}));
+  EXPECT_LE(firmware_.allocations, 1 << 18);
+  EXPECT_NE(Report().firmware_status, 0U);
+}
+
 TEST_F(EfiDriverTest, IgnoresTheListOfAnotherMachine) {
   EspHolds(List({{0x48000000, 1, 0}}, kAnother));
   Boots();

@@ -78,6 +78,7 @@ class FakeFirmware {
   bool smbios = true;
   bool volume = true;
   bool file_errors = false;
+  bool gives_nothing = false;  // of memory
   std::size_t largest_variable = 8192;
   bool non_volatile_writes = true;
   std::size_t map_room = SIZE_MAX;  // a map that is larger answers BUFFER_TOO_SMALL
@@ -99,6 +100,7 @@ class FakeFirmware {
                          std::uint64_t* address) {
     FakeFirmware& self = *current;
     ++self.allocations;
+    if (self.gives_nothing) return kNotFound;
     if (type != AllocateType::kAddress || memory != kUnusableMemory) return kInvalidParameter;
     for (std::size_t i = 0; i < pages; ++i)
       if (self.TypeAt(*address + i * 4096) != kConventionalMemory) return kNotFound;
