@@ -8,6 +8,7 @@
 #include "base/fake_clock.h"
 #include "guest-agent/retire/fake_kernel.h"
 #include "guest-agent/session/agent_session.h"
+#include "guest-agent/session/hostile_host_fixture.h"
 #include "protocol/codec.h"
 
 namespace seaward::agent {
@@ -17,27 +18,6 @@ using protocol::Evidence;
 using protocol::Message;
 
 constexpr std::uint64_t kBudget = 64 * 4096;
-constexpr std::uint64_t kNonce = 7;
-
-class NoRecord final : public AttemptRecord {
- public:
-  void Attempting(const ByteRange&, Verb, protocol::PageKind) override {}
-  void Concluded(const ByteRange&, const PageVerdict&) override {}
-};
-
-class Edge final : public SessionEdge {
- public:
-  bool SendFrame(std::span<const std::byte>) override { return ++offered % 5 != 0; }
-  std::uint64_t ChooseNonce() override { return kNonce; }
-  std::uint64_t HardwareCorruptedBytes() override { return 0; }
-  void OnLive(const protocol::HelloAck&) override {}
-  void OnProgress(const RetirementProgress&) override {}
-  std::vector<protocol::KnownRecord> KnownPages() override { return {}; }
-  void OnSynced() override {}
-  void OnForgotten(const ByteRange&) override {}
-  std::uint64_t offered = 0;
-};
-
 // $SEAWARD_SEED repeats a run.
 std::uint64_t Seed() {
   const char* named = std::getenv("SEAWARD_SEED");

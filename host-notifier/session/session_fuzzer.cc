@@ -8,11 +8,10 @@
 #include <vector>
 
 #include "base/byte_codec.h"
-#include "base/crc32c.h"
 #include "base/fake_clock.h"
 #include "host-notifier/session/session.h"
 #include "host-notifier/session/session_fakes.h"
-#include "protocol/format.h"
+#include "protocol/raw_frame_fixture.h"
 
 namespace {
 
@@ -92,19 +91,8 @@ class Run {
   void SayFrame(std::uint8_t type) {
     type = static_cast<std::uint8_t>(type % 16);
     if (type == static_cast<std::uint8_t>(protocol::MessageType::kHello)) ++nonce_;
-    const auto payload = script_.GetBytes(Length());
-    std::vector<std::byte> frame(protocol::kHeaderBytes + payload.size());
-    ByteWriter writer(frame);
-    writer.Put(protocol::kMagic);
-    writer.Put(protocol::kVersion);
-    writer.Put(type);
-    writer.Put(std::uint16_t{0});
-    writer.Put(nonce_);
-    writer.Put(++sequence_);
-    writer.Put(static_cast<std::uint32_t>(payload.size()));
-    writer.Put(Crc32c(payload, Crc32c(std::span(frame).first(protocol::kCrcOffset))));
-    writer.PutBytes(payload);
-    session_.BytesReceived(frame);
+    session_.BytesReceived(
+        protocol::RawFrame(type, nonce_, ++sequence_, script_.GetBytes(Length())));
   }
 
   void CheckBounds() {
