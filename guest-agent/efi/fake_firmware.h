@@ -157,7 +157,7 @@ class FakeFirmware {
     *size = bytes.size();
     if (attributes != nullptr) *attributes = it->second.attributes;
     if (room < bytes.size()) return kBufferTooSmall;
-    std::memcpy(data, bytes.data(), bytes.size());
+    std::copy(bytes.begin(), bytes.end(), static_cast<std::uint8_t*>(data));
     return kSuccess;
   }
   static Status Set(const char16_t* name, const Guid*, std::uint32_t attributes, std::size_t size,
@@ -194,7 +194,7 @@ class FakeFirmware {
     FakeFirmware& self = *current;
     if (self.file_errors) return kDeviceError;
     *size = std::min(*size, self.opened_.bytes->size());
-    std::memcpy(out, self.opened_.bytes->data(), *size);
+    std::copy_n(self.opened_.bytes->data(), *size, static_cast<std::uint8_t*>(out));
     return kSuccess;
   }
 
