@@ -1,6 +1,8 @@
 // Any bytes as an export that an operator has imported: cut into lines, read, and taken into a real
 // ledger in memory. Nothing breaks it, every refusal says why, what is refused leaves nothing
 // behind, and what was taken once is not taken again.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -26,7 +28,9 @@ void Require(bool rule) {
 }
 
 Database OpenLedger() {
-  auto database = Database::Open(":memory:");
+  constexpr char kInMemory[] = ":memory:";
+  auto database = Database::Open(kInMemory);
+  ::unlink(kInMemory);  // Open makes a file first, which SQLite does not look at
   Require(database.has_value() && Migrate(*database, Migrations()).has_value());
   return std::move(*database);
 }
