@@ -23,58 +23,22 @@ constexpr std::chrono::seconds kPatience{60};
 
 GuestImages UefiGuest::images;
 
-void UefiGuest::TearDown() {
-  if (!HasFailure() || !guest_) return;
-  constexpr std::size_t kTail = 6000;
-  const std::string console = ReadTextFile(guest_->console_path(), 64U << 20).value_or("");
-  std::printf("--- console of the guest\n%s\n",
-              console.substr(console.size() - std::min(console.size(), kTail)).c_str());
-}
-
 GuestPlan UefiGuest::DefaultPlan() {
   return {.name = kGuestName, .uuid = kVm, .memory_mib = kMemoryMib, .uefi = true};
 }
 
 void UefiGuest::Boots(const std::string& loader, GuestPlan plan) {
-  auto libvirtd = PrivateLibvirtd::Start();
-  ASSERT_TRUE(libvirtd.has_value()) << libvirtd.error().Text();
-  libvirtd_ = std::move(*libvirtd);
-  host_.emplace(HostPlan{.vm = kVm,
-                         .vm_name = kGuestName,
-                         .channel = TcgGuest::ChannelPath(libvirtd_->folder(), kGuestName),
-                         // A power cycle is another process: without this, other memory, in which
-                         // nothing is bad.
-                         .more_config = fmt::format("fixed_backing: [{}]\n", kGuestName)});
-  ASSERT_TRUE(host_->StartNotifier().has_value()) << host_->Logs();
-  ASSERT_TRUE(host_->StartPublisher().has_value()) << host_->Logs();
-  plan.machine = images.machine;
-  plan.cpu = images.cpu;
   if (plan.uefi) {
     plan.disk = dir_ / "disk.img";
     plan.boot_from_disk = loader != "none";
     auto disk = MakeBootDisk(loader, images, TcgGuest::CommandLine(plan), plan.disk);
     ASSERT_TRUE(disk.has_value()) << disk.error().Text();
   }
-  auto guest = TcgGuest::Start(*libvirtd_, images, plan);
-  ASSERT_TRUE(guest.has_value()) << guest.error().Text();
-  guest_ = std::move(*guest);
-  MountEsp();
-}
-
-void UefiGuest::Reboots() {
-  auto done = guest().RebootFromInside();
-  ASSERT_TRUE(done.has_value()) << done.error().Text();
-  MountEsp();
-}
-
-void UefiGuest::PowerCycles(const TcgGuest::NextLife& next) {
-  auto done = guest().PowerCycle(next);
-  ASSERT_TRUE(done.has_value()) << done.error().Text();
-  MountEsp();
+  HostedGuest::Boots(images, plan);
 }
 
 // The disk's driver finds its partition a moment after it was loaded.
-void UefiGuest::MountEsp() {
+void UefiGuest::Settle() {
   if (!guest().plan().uefi) return;
   std::string why;
   const auto mounted = [&] {
@@ -84,14 +48,6 @@ void UefiGuest::MountEsp() {
     return done.has_value();
   };
   ASSERT_TRUE(WaitUntil(mounted, kPatience)) << why;
-}
-
-GuestPhysAddr UefiGuest::RetiredPage() {
-  auto page = guest().PickFreePage();
-  if (!page) throw std::runtime_error(page.error().Text());
-  if (auto done = host().Publish(*page); !done) throw std::runtime_error(done.error().Text());
-  EXPECT_EQ(Verdict(*page).outcome, "retired");
-  return *page;
 }
 
 void UefiGuest::AwaitListWith(GuestPhysAddr page) {
@@ -120,32 +76,6 @@ std::string UefiGuest::Agent(std::vector<std::string> words, int exit_code) {
   const auto output = (*reply)["output"].get<std::string>();
   EXPECT_EQ(reply->value("exit", -1), exit_code) << output;
   return output;
-}
-
-bool UefiGuest::InSystemRam(GuestPhysAddr page) {
-  auto reply = guest().shell().Ask("read", {{"path", "/proc/iomem"}});
-  if (!reply) throw std::runtime_error(reply.error().Text());
-  std::istringstream lines((*reply)["text"].get<std::string>());
-  for (std::string line; std::getline(lines, line);) {
-    if (line.find(" : System RAM") == std::string::npos) continue;
-    std::size_t dash = 0;
-    const std::uint64_t first = std::stoull(line, &dash, 16);
-    const std::uint64_t last = std::stoull(line.substr(dash + 1), nullptr, 16);
-    if (first <= page.value && page.value <= last) return true;
-  }
-  return false;
-}
-
-bool UefiGuest::HasFlag(GuestPhysAddr page, const std::string& flag) {
-  auto flags = guest().FrameFlags(page);
-  if (!flags) throw std::runtime_error(flags.error().Text());
-  return std::find(flags->begin(), flags->end(), flag) != flags->end();
-}
-
-LedgerPage UefiGuest::Verdict(GuestPhysAddr page) {
-  auto verdict = host().WaitForVerdict(page, guest().boot_id());
-  if (!verdict) throw std::runtime_error(verdict.error().Text());
-  return *verdict;
 }
 
 std::string UefiGuest::EarlyStageSaid() {

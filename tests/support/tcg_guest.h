@@ -34,6 +34,8 @@ struct GuestPlan {
   std::string disk = {};        // an image, copied: the guest's vda
   bool boot_from_disk = false;  // by what is on its ESP; else the kernel is given by QEMU
   std::vector<std::string> more_ports = {};  // beside the agent's and the test's
+  // When the usual one is not enough.
+  std::optional<std::chrono::milliseconds> boot_limit = {};
   // Without them nobody can ask the guest anything: Start does not wait for it.
   bool ports = true;
 };
