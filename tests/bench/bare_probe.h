@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -20,7 +21,14 @@ class BareProbe {
   // page, or no reply came.
   Result<std::chrono::nanoseconds> Retire(GuestPhysAddr page);
 
+  // The same for all of them, written one behind the other and then read. Refused ones count as
+  // well.
+  Result<std::chrono::nanoseconds> RetireAll(const std::vector<GuestPhysAddr>& pages);
+
  private:
+  Status Send(GuestPhysAddr page);
+  // The errno of the write that was answered next.
+  Result<int> Receive();
   BareProbe(UniqueFd socket, const Clock& clock) : socket_(std::move(socket)), clock_(&clock) {}
   UniqueFd socket_;
   const Clock* clock_;

@@ -8,14 +8,13 @@
 // Prints figures, and appends them to $SEAWARD_FIGURES.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <iostream>
-#include <random>
 #include <regex>
 
 #include "base/file_io.h"
 #include "tests/bench/agent_probe.h"
 #include "tests/bench/bare_probe.h"
+#include "tests/bench/free_frames.h"
 #include "tests/bench/samples.h"
 #include "tests/guest/figures.h"
 #include "tests/support/notifier_host.h"
@@ -40,7 +39,6 @@ constexpr std::size_t kReplayed = 1000;
 constexpr unsigned kMemoryMib = 512;
 // "Memory failure: ..." lines on an emulated serial console make bulk retirement five times slower.
 constexpr unsigned kLoglevel = 1;
-constexpr std::uint32_t kShuffleSeed = 20;
 constexpr const char* kBarePort = "org.seaward.bare.0";
 constexpr std::chrono::seconds kPatience{300};
 constexpr double kGoal = 1.2;
@@ -48,27 +46,6 @@ const Uuid kVm = ParseUuid("5ea3a4d0-0000-4000-8000-00000000be9d").value();
 
 double MedianMs(const Samples& samples) {
   return QuantileUs(samples, 0.5) / 1000;
-}
-
-// `count` frames that are free now, spread evenly over the largest free range.
-Result<std::vector<GuestPhysAddr>> SpreadFrames(TcgGuest& guest, std::size_t count) {
-  constexpr std::uint64_t kPage = 4096;
-  auto reply = guest.shell().Ask("free_frames");
-  if (!reply) return Forward(reply);
-  std::uint64_t first = 0;
-  std::uint64_t pages = 0;
-  for (const auto& range : (*reply)["ranges"]) {
-    const std::uint64_t from = ParseAddress(range[0].get<std::string>()).value();
-    const std::uint64_t to = ParseAddress(range[1].get<std::string>()).value();
-    if ((to - from) / kPage <= pages) continue;
-    first = from;
-    pages = (to - from) / kPage;
-  }
-  if (pages < 2 * count) return Fail(ErrorCode::kLimit, "too little memory in one piece");
-  std::vector<GuestPhysAddr> frames;
-  for (std::size_t i = 0; i < count; ++i)
-    frames.push_back(GuestPhysAddr{first + i * (pages / count) * kPage});
-  return frames;
 }
 
 // False: the goal was missed.
@@ -90,7 +67,6 @@ Result<bool> MeasureOnePage(PrivateLibvirtd& libvirtd, const testing::GuestImage
   if (!agent) return Forward(agent);
   auto frames = SpreadFrames(**guest, std::size_t{2} * kRounds);
   if (!frames) return Forward(frames);
-  std::shuffle(frames->begin(), frames->end(), std::mt19937(kShuffleSeed));
   Samples ours;
   Samples least;
   for (std::size_t i = 0; i < frames->size(); ++i) {

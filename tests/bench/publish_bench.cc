@@ -44,8 +44,8 @@ enum class Reader { kAbsent, kSpinning, kBlocked };
 constexpr std::uint32_t kRoom = 64;   // records or messages
 constexpr std::uint32_t kBurst = 64;  // fits, so that no call fails
 constexpr auto kPace = std::chrono::microseconds(10);
-constexpr int kRounds = 300;
-constexpr int kRepetitions = 7;
+constexpr int kRounds = 150;
+constexpr int kRepetitions = 5;
 constexpr int kWaitMs = 10;  // a sleeping reader looks for the end of the run this often
 
 vmm::SeaExit SomeExit() {

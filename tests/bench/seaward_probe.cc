@@ -5,7 +5,7 @@
 
 #include <array>
 #include <cerrno>
-#include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/unix_socket.h"
 #include "tests/support/wait_until.h"
@@ -78,26 +78,52 @@ Result<std::string> SeawardProbe::NextLine(MonoTime deadline) {
   }
 }
 
-Result<std::chrono::nanoseconds> SeawardProbe::Retire(GuestPhysAddr page) {
+Status SeawardProbe::Publish(GuestPhysAddr page) {
   seaward_exit exit{};
   exit.struct_size = sizeof exit;
   exit.flags = SEAWARD_EXIT_GPA_VALID;
   exit.esr = kReadFromUserSpace;
   exit.gpa = page.value;
-  const std::string gpa = FormatAddress(page.value);
   if (const int sent = seaward_publish(vm_.get(), &exit); sent != SEAWARD_PUBLISHED)
     return Fail(ErrorCode::kIo, "seaward_publish: " + std::to_string(sent));
-  const MonoTime deadline = clock_->Now() + kLimit;
+  return {};
+}
+
+Result<json> SeawardProbe::NextVerdict(MonoTime deadline) {
   for (;;) {
     auto line = NextLine(deadline);
     if (!line) return Forward(line);
     const json parsed = json::parse(*line, nullptr, false);
-    if (!parsed.is_object() || !parsed.contains("page")) continue;
-    const json& row = parsed["page"];
-    if (row.value("gpa", "") != gpa || row["outcome"].is_null()) continue;
-    if (row["outcome"] != "retired") return Fail(ErrorCode::kIo, gpa + ": " + row.dump());
-    return std::chrono::microseconds(row["exposure_us"].get<std::int64_t>());
+    if (parsed.is_object() && parsed.contains("page") && !parsed["page"]["outcome"].is_null())
+      return parsed["page"];
   }
+}
+
+Result<std::chrono::nanoseconds> SeawardProbe::Retire(GuestPhysAddr page) {
+  if (auto published = Publish(page); !published) return Forward(published);
+  const std::string gpa = FormatAddress(page.value);
+  const MonoTime deadline = clock_->Now() + kLimit;
+  for (;;) {
+    auto row = NextVerdict(deadline);
+    if (!row) return Forward(row);
+    if (row->value("gpa", "") != gpa) continue;
+    if ((*row)["outcome"] != "retired") return Fail(ErrorCode::kBusy, gpa + ": " + row->dump());
+    return std::chrono::microseconds((*row)["exposure_us"].get<std::int64_t>());
+  }
+}
+
+Result<std::chrono::nanoseconds> SeawardProbe::RetireAll(const std::vector<GuestPhysAddr>& pages) {
+  std::set<std::string> waiting;
+  for (const GuestPhysAddr page : pages) waiting.insert(FormatAddress(page.value));
+  const MonoTime begin = clock_->Now();
+  for (const GuestPhysAddr page : pages)
+    if (auto published = Publish(page); !published) return Forward(published);
+  while (!waiting.empty()) {
+    auto row = NextVerdict(begin + kLimit);
+    if (!row) return Forward(row);
+    waiting.erase(row->value("gpa", ""));
+  }
+  return clock_->Now() - begin;
 }
 
 }  // namespace seaward::bench

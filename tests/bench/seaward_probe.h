@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -27,11 +29,18 @@ class SeawardProbe {
   // verdicts.
   Result<std::chrono::nanoseconds> Retire(GuestPhysAddr page);
 
+  // Publishes them all, then waits for all verdicts, of whatever kind: until the last one is on the
+  // control socket.
+  Result<std::chrono::nanoseconds> RetireAll(const std::vector<GuestPhysAddr>& pages);
+
  private:
   struct Detach {
     void operator()(seaward_vmm* vm) const { seaward_detach(vm); }
   };
   explicit SeawardProbe(const Clock& clock) : clock_(&clock) {}
+  Status Publish(GuestPhysAddr page);
+  // The next line about a page that has a verdict.
+  Result<nlohmann::json> NextVerdict(MonoTime deadline);
   Status Watch(const std::string& control_socket);
   Result<std::string> NextLine(MonoTime deadline);
 

@@ -12,6 +12,7 @@
 #include "base/unix_socket.h"
 #include "tests/guest/figures.h"
 #include "tests/guest/guarded_guest.h"
+#include "tests/support/virtio_port.h"
 
 namespace seaward::testing {
 namespace {
@@ -72,22 +73,13 @@ TEST_F(Citizen, SleepsWhileNothingHappensWithTheHostAndWithout) {
   ASSERT_TRUE(host().StartNotifier().has_value());
 }
 
-// The number in /dev/vportNpM of the port that is called so.
-std::string PortNode(GuestShell& shell, const std::string& name) {
-  for (int port = 1; port < 8; ++port) {
-    const std::string node = "vport0p" + std::to_string(port);
-    auto reply = shell.Ask("read", {{"path", "/sys/class/virtio-ports/" + node + "/name"}});
-    if (reply && (*reply)["text"].get<std::string>() == name + "\n") return "/dev/" + node;
-  }
-  throw std::runtime_error("no port " + name);
-}
-
 TEST_F(Citizen, NeedsLessThanHalfOfTheMemoryOfQemusOwnAgent) {
   constexpr char kPort[] = "org.qemu.guest_agent.0";
-  auto started = guest().shell().Ask("spawn", {{"argv",
-                                                {"/usr/sbin/qemu-ga", "-m", "virtio-serial", "-p",
-                                                 PortNode(guest().shell(), kPort), "-t", "/run"}},
-                                               {"output", "/run/qemu-ga.log"}});
+  const auto node = PortNode(guest().shell(), kPort);
+  ASSERT_TRUE(node.has_value()) << node.error().Text();
+  auto started = guest().shell().Ask(
+      "spawn", {{"argv", {"/usr/sbin/qemu-ga", "-m", "virtio-serial", "-p", *node, "-t", "/run"}},
+                {"output", "/run/qemu-ga.log"}});
   ASSERT_TRUE(started.has_value()) << started.error().Text();
   const int other = (*started)["pid"].get<int>();
   auto socket = ConnectUnix(guest().port_path(kPort));

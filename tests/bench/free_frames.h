@@ -1,0 +1,16 @@
+// Frames to retire. One thread.
+#pragma once
+
+#include <vector>
+
+#include "base/result.h"
+#include "base/units.h"
+#include "tests/support/tcg_guest.h"
+
+namespace seaward::bench {
+
+// `count` frames that are free now, spread evenly over the guest's largest free range, in an order
+// of chance that is the same each time.
+Result<std::vector<GuestPhysAddr>> SpreadFrames(testing::TcgGuest& guest, std::size_t count);
+
+}  // namespace seaward::bench
