@@ -283,7 +283,9 @@ Result<double> MedianOf(const json& results, const std::string& name) {
 
 Status AddPublish(json& report) {
   auto ran = testing::RunToEnd(
-      {testing::HostBinDir() + "/publish_bench", "--benchmark_format=json"}, kPublishLimit);
+      {testing::HostBinDir() + "/publish_bench", "--benchmark_format=json",
+       "--benchmark_filter=^(ring|message_queue)/(burst/absent|paced/absent|paced/blocked)"},
+      kPublishLimit);
   if (!ran) return Forward(ran);
   if (ran->end.exit_code != 0) return Fail(ErrorCode::kIo, "publish_bench: " + ran->err);
   const json results = json::parse(ran->out, nullptr, false);
