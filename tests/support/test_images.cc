@@ -1,5 +1,7 @@
 #include "tests/support/test_images.h"
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <vector>
 
@@ -11,6 +13,7 @@ namespace {
 
 constexpr int kNotObtainable = 77;                      // tests/images/fetch-kernel
 constexpr auto kFetchLimit = std::chrono::minutes(10);  // a slow mirror, two packages of 100 MB
+constexpr auto kImageLimit = std::chrono::minutes(30);  // packages of 150 MB, two initramfs
 
 #ifdef __x86_64__
 constexpr bool kBuiltForX86 = true;
@@ -36,6 +39,11 @@ std::string HostBinDir() {
 }
 
 namespace {
+
+void RunOnX86(GuestImages& images) {
+  images.cpu = "qemu64";
+  images.machine = GuestMachine::kX86;
+}
 
 // `fetch`: a script of tests/images and its arguments. `name`: of the initramfs; with `modules` it
 // holds some of the kernel's. `programs`: the folder of the agent and the command server.
@@ -90,8 +98,7 @@ Result<GuestImages> FindGuestImages(TestKernel kernel) {
       auto images =
           MakeImages({"fetch-further-kernel", "x86"}, "guest-x86.cpio", true, {}, HostBinDir());
       if (!images) return images;
-      images->cpu = "qemu64";
-      images->machine = GuestMachine::kX86;
+      RunOnX86(*images);
       return images;
     }
     case TestKernel::k16k: {
@@ -120,6 +127,33 @@ Result<GuestImages> FindUefiGuestImages(GuestMachine machine) {
   if (made->end.exit_code != 0) return Fail(ErrorCode::kIo, "make-uefi-initramfs: " + made->err);
   images->initramfs = initramfs;
   return images;
+}
+
+Result<DebianImage> FindDebianImage(const std::string& tool) {
+  if (::geteuid() != 0)
+    return Fail(ErrorCode::kUnsupported, "installing a package in a root of its own needs root");
+  const std::string package =
+      kBuiltForX86 ? "seaward-agent_*_amd64.deb" : "seaward-agent_*_arm64.deb";
+  auto listed = RunToEnd({"find", std::string(SEAWARD_SOURCE_DIR) + "/build/packages", "-maxdepth",
+                          "1", "-name", package},
+                         kFetchLimit);
+  if (!listed) return Forward(listed);
+  const std::string deb = FirstLine(listed->out);
+  if (deb.empty() || listed->out != deb + "\n")
+    return Fail(ErrorCode::kNotFound, "not one " + package + " in build/packages: ./dev package");
+  const std::string folder = std::string(SEAWARD_BINARY_DIR) + "/guest-" + tool;
+  auto made =
+      RunToEnd({kScripts + "make-guest-disk", tool, deb, HostBinDir() + "/seaward-testd", folder},
+               kImageLimit);
+  if (!made) return Forward(made);
+  if (made->end.exit_code != 0) return Fail(ErrorCode::kIo, "make-guest-disk: " + made->err);
+  auto version = ReadTextFile(folder + "/version", 256);
+  if (!version) return Forward(version);
+  DebianImage image{{folder + "/Image", folder + "/initrd", FirstLine(*version)},
+                    folder + "/disk.ext4"};
+  image.guest.memory_mib = 1024;
+  if (kBuiltForX86) RunOnX86(image.guest);
+  return image;
 }
 
 Status MakeBootDisk(const std::string& loader, const GuestImages& images,

@@ -44,6 +44,15 @@ Result<GuestImages> FindUefiGuestImages(GuestMachine machine = GuestMachine::kAr
 Status MakeBootDisk(const std::string& loader, const GuestImages& images,
                     const std::string& command_line, const std::string& path);
 
+// A Debian guest of this machine's architecture with the agent's package out of build/packages
+// installed; `tool` makes its initramfs (tests/images/make-guest-disk). kUnsupported: nobody but
+// root can make one.
+struct DebianImage {
+  GuestImages guest;
+  std::string disk;  // its root file system
+};
+Result<DebianImage> FindDebianImage(const std::string& tool);
+
 // The arm64 programs: $SEAWARD_ARM64_BIN, or build/arm64/bin of the source tree.
 std::string Arm64BinDir();
 // The programs of this build: the folder that the running test's build puts them in.
