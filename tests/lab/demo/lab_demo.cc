@@ -59,7 +59,7 @@ Status ShowConsumption(Lab& lab, const SurveyedGuest& guarded, Judge& judge) {
 Status ShowNextBoots(Lab& lab, NestedGuest& guest, Judge& judge) {
   lab.narrator().Chapter("With Seaward: the guest boots again, the page is still bad");
   for (BootOrder order : {BootOrder::kReset, BootOrder::kRebootFromInside}) {
-    auto boot = BootAgain(lab, guest, order);
+    auto boot = BootAgain(lab, guest, lab.frame(), order);
     if (!boot) return Forward(boot);
     judge.Demand(boot->up, "the guest comes up again");
     judge.Demand(boot->early_stage_ran, "the page is retired before init");

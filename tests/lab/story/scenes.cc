@@ -126,9 +126,9 @@ Result<Handout> TakeAllMemory(Lab& lab, NestedGuest& guest, GuestPhysAddr bad,
   return handout;
 }
 
-Result<NextBoot> BootAgain(Lab& lab, NestedGuest& guest, BootOrder order) {
+Result<NextBoot> BootAgain(Lab& lab, NestedGuest& guest, GuestPhysAddr bad, BootOrder order) {
   NextBoot boot;
-  const std::uint64_t before = lab.AbortsOnFrame();
+  const std::uint64_t before = lab.AbortsOn(bad);
   lab.transcript().Add("boot_again", {{"aborts_before", before}});
   auto ordered = order == BootOrder::kReset ? guest.Reset() : guest.RebootFromInside();
   if (!ordered) return Forward(ordered);
@@ -137,14 +137,14 @@ Result<NextBoot> BootAgain(Lab& lab, NestedGuest& guest, BootOrder order) {
   auto up = guest.WaitUp(kGuestUp);
   boot.up = up.has_value();
   if (boot.up) {
-    auto retired = IsRetired(guest, lab.frame());
+    auto retired = IsRetired(guest, bad);
     const Json early = guest.status().value("early", Json());
     boot.early_stage_ran = early.is_object() && early.value("exit", -1) == 0 && retired && *retired;
-    auto handout = TakeAllMemory(lab, guest, lab.frame());
+    auto handout = TakeAllMemory(lab, guest, bad);
     if (!handout) return Forward(handout);
     boot.workload = *handout;
   }
-  boot.aborts = lab.AbortsOnFrame() - before;
+  boot.aborts = lab.AbortsOn(bad) - before;
   lab.narrator().Say(fmt::format("... {}; retired before init: {}; {} aborts from that page since",
                                  boot.up ? "up" : "NOT UP", boot.early_stage_ran ? "yes" : "NO",
                                  boot.aborts));

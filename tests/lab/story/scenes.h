@@ -51,7 +51,7 @@ struct Handout {
 Result<Handout> TakeAllMemory(Lab& lab, NestedGuest& guest, GuestPhysAddr bad,
                               std::chrono::milliseconds limit = kGuestWork);
 
-// The next boot of a guest whose frame is still bad.
+// The next boot of a guest in which a page is still bad.
 struct NextBoot {
   bool up = false;
   bool early_stage_ran = false;  // and left the frame out of use
@@ -59,7 +59,7 @@ struct NextBoot {
   std::uint64_t aborts = 0;      // on the frame, since the boot was ordered
 };
 enum class BootOrder { kReset, kRebootFromInside };
-Result<NextBoot> BootAgain(Lab& lab, NestedGuest& guest, BootOrder order);
+Result<NextBoot> BootAgain(Lab& lab, NestedGuest& guest, GuestPhysAddr bad, BootOrder order);
 
 // The unguarded guest goes on with the bad frame.
 struct Downfall {
