@@ -12,12 +12,6 @@
 
 namespace seaward::agent {
 
-class NoRecord final : public AttemptRecord {
- public:
-  void Attempting(const ByteRange&, Verb, protocol::PageKind) override {}
-  void Concluded(const ByteRange&, const PageVerdict&) override {}
-};
-
 class DeskTest : public ::testing::Test {
  protected:
   static constexpr GuestPhysAddr kPage{0x40300000};

@@ -10,8 +10,16 @@
 
 #include "guest-agent/pages/guest_memory.h"
 #include "guest-agent/retire/page_offliner.h"
+#include "guest-agent/retire/page_retirer.h"
 
 namespace seaward::agent {
+
+// Of an agent whose attempts nobody has to know later.
+class NoRecord final : public AttemptRecord {
+ public:
+  void Attempting(const ByteRange&, Verb, protocol::PageKind) override {}
+  void Concluded(const ByteRange&, const PageVerdict&) override {}
+};
 
 class FakeKernel final : public GuestMemory, public PageOffliner {
  public:

@@ -21,12 +21,6 @@ using Use = FakeKernel::Use;
 
 constexpr GuestPhysAddr kPage{0x40300000};
 
-class NoRecord final : public AttemptRecord {
- public:
-  void Attempting(const ByteRange&, Verb, PageKind) override {}
-  void Concluded(const ByteRange&, const PageVerdict&) override {}
-};
-
 // The agent in one guest boot, and a host that speaks to it frame by frame.
 class AgentSessionTest : public testing::Test, public SessionEdge {
  protected:

@@ -6,18 +6,12 @@
 #include <span>
 #include <vector>
 
-#include "guest-agent/retire/page_retirer.h"
+#include "guest-agent/retire/fake_kernel.h"
 #include "guest-agent/session/agent_session.h"
 
 namespace seaward::agent {
 
 inline constexpr std::uint64_t kNonce = 7;
-
-class NoRecord final : public AttemptRecord {
- public:
-  void Attempting(const ByteRange&, Verb, protocol::PageKind) override {}
-  void Concluded(const ByteRange&, const PageVerdict&) override {}
-};
 
 class Edge final : public SessionEdge {
  public:

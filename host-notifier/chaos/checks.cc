@@ -86,9 +86,8 @@ void CheckRun(RunRecord& run, const std::vector<LedgerRow>& before,
                         now.session == "live" ? "" : "the guest's session is " + now.session});
   // Rows are pruned with their memory only, and never while the VM runs: the difference is ours, or
   // that of real errors besides, which make it larger.
-  const std::uint64_t recorded =
-      EventsAbout(run.pages, after) -
-      std::min(EventsAbout(run.pages, before), EventsAbout(run.pages, after));
+  const std::uint64_t events = EventsAbout(run.pages, after);
+  const std::uint64_t recorded = events - std::min(EventsAbout(run.pages, before), events);
   const std::uint64_t missing = run.news_told - std::min(run.news_told, recorded);
   run.losses_silent = missing - std::min(missing, run.losses_counted);
   run.checks.push_back({"losses_counted", run.losses_silent == 0,

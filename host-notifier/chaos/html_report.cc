@@ -43,10 +43,6 @@ th{text-align:left;color:var(--soft);font-weight:600}td,th{padding:.2rem .6rem .
 vertical-align:top}code{font:13px ui-monospace,monospace}
 )";
 
-double Seconds(milliseconds at) {
-  return static_cast<double>(at.count()) / 1000;
-}
-
 // 1, 2 or 5 times a power of ten, so that about eight marks fit.
 double MarkEvery(double seconds) {
   double step = 0.1;
@@ -151,21 +147,16 @@ void Card(std::string& text, const std::string& figure, const char* what) {
 }
 
 std::string Head(const RunRecord& run) {
-  const char* const word = run.interrupted ? "interrupted" : run.Passed() ? "passed" : "failed";
   std::string text = fmt::format(
       "<h1>{} <span class=\"word {}\">{}</span></h1>\n<p>{}</p>\n"
       "<p>VM {} ({}), seed {}, {:%Y-%m-%d %H:%M:%S} UTC, seaward-chaos {}</p>\n",
-      Escaped(run.scenario), run.Passed() ? "good" : "bad", word, Escaped(run.about),
-      Escaped(run.vm), Escaped(run.vm_uuid), run.seed,
-      fmt::gmtime(std::chrono::system_clock::to_time_t(
-          std::chrono::time_point_cast<std::chrono::system_clock::duration>(run.began))),
-      SEAWARD_VERSION);
+      Escaped(run.scenario), run.Passed() ? "good" : "bad", run.Word(), Escaped(run.about),
+      Escaped(run.vm), Escaped(run.vm_uuid), run.seed, run.BeganUtc(), SEAWARD_VERSION);
   text += "<div class=\"cards\">";
   Card(text, fmt::format("{:.0f} s", Seconds(run.took)), "took");
   Card(text, std::to_string(run.acts.size()), "steps");
   Card(text, std::to_string(run.pages.size()), "bad pages");
-  Card(text, std::to_string(std::ranges::count(run.pages, "retired", &PageRecord::life)),
-       "retired");
+  Card(text, std::to_string(run.RetiredPages()), "retired");
   Card(text, std::to_string(run.boots.size()), "boots");
   Card(text, std::to_string(run.losses_counted), "lost, and counted");
   Card(text, std::to_string(run.losses_silent), "lost silently");

@@ -1,5 +1,7 @@
 #include "host-notifier/chaos/record.h"
 
+#include <fmt/chrono.h>
+
 #include <algorithm>
 
 namespace seaward::chaos {
@@ -20,6 +22,21 @@ bool RunRecord::Passed() const {
   return !interrupted && std::ranges::all_of(checks, &CheckRecord::held) &&
          std::ranges::none_of(acts,
                               [](const ActRecord& act) { return act.end == ActEnd::kFailed; });
+}
+
+std::string_view RunRecord::Word() const {
+  if (interrupted) return "interrupted";
+  return Passed() ? "passed" : "failed";
+}
+
+std::size_t RunRecord::RetiredPages() const {
+  return static_cast<std::size_t>(std::ranges::count(pages, "retired", &PageRecord::life));
+}
+
+std::tm RunRecord::BeganUtc() const {
+  using std::chrono::system_clock;
+  return fmt::gmtime(
+      system_clock::to_time_t(std::chrono::time_point_cast<system_clock::duration>(began)));
 }
 
 }  // namespace seaward::chaos

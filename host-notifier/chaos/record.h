@@ -3,9 +3,12 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -76,6 +79,15 @@ struct RunRecord {
 
   // Every check held, and nothing that was possible was left undone.
   bool Passed() const;
+  // "passed", "failed" or "interrupted".
+  std::string_view Word() const;
+  std::size_t RetiredPages() const;
+  // When it began, for people and tools: UTC.
+  std::tm BeganUtc() const;
 };
+
+constexpr double Seconds(milliseconds duration) {
+  return static_cast<double>(duration.count()) / 1000;
+}
 
 }  // namespace seaward::chaos

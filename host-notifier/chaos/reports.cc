@@ -24,10 +24,6 @@ Json OrNull(const std::optional<milliseconds>& at) {
   return at ? Json(at->count()) : Json();
 }
 
-double Seconds(milliseconds duration) {
-  return static_cast<double>(duration.count()) / 1000;
-}
-
 }  // namespace
 
 std::string JsonReport(const RunRecord& run) {
@@ -86,10 +82,7 @@ std::string JunitReport(const RunRecord& run) {
       "    <property name=\"vm\" value=\"{}\"/>\n  </properties>\n",
       Escaped(run.scenario), run.acts.size() + run.checks.size(),
       std::ranges::count(run.checks, false, &CheckRecord::held), of(ActEnd::kFailed),
-      of(ActEnd::kSkipped), Seconds(run.took),
-      fmt::gmtime(std::chrono::system_clock::to_time_t(
-          std::chrono::time_point_cast<std::chrono::system_clock::duration>(run.began))),
-      run.seed, Escaped(run.vm));
+      of(ActEnd::kSkipped), Seconds(run.took), run.BeganUtc(), run.seed, Escaped(run.vm));
   auto out = std::back_inserter(text);
   std::size_t number = 0;
   for (const ActRecord& act : run.acts) {
@@ -112,13 +105,12 @@ std::string JunitReport(const RunRecord& run) {
 }
 
 std::string TextReport(const RunRecord& run) {
-  const auto retired = std::ranges::count(run.pages, "retired", &PageRecord::life);
   std::string text = fmt::format(
       "{}: {} steps in {:.0f} s, {} bad pages ({} retired), {} boots; told {}, refused {}, lost "
       "and "
       "counted {}, lost silently {}\n",
-      run.scenario, run.acts.size(), Seconds(run.took), run.pages.size(), retired, run.boots.size(),
-      run.news_told, run.news_refused, run.losses_counted, run.losses_silent);
+      run.scenario, run.acts.size(), Seconds(run.took), run.pages.size(), run.RetiredPages(),
+      run.boots.size(), run.news_told, run.news_refused, run.losses_counted, run.losses_silent);
   auto out = std::back_inserter(text);
   for (const ActRecord& act : run.acts)
     if (act.end != ActEnd::kDone)
@@ -127,7 +119,7 @@ std::string TextReport(const RunRecord& run) {
   for (const CheckRecord& check : run.checks)
     fmt::format_to(out, "  {:<15} {}{}\n", check.name,
                    check.held ? "holds" : "DOES NOT HOLD: ", check.detail);
-  return text + (run.interrupted ? "interrupted\n" : run.Passed() ? "passed\n" : "failed\n");
+  return fmt::format("{}{}\n", text, run.Word());
 }
 
 Status SaveReports(const RunRecord& run, const std::string& folder) {

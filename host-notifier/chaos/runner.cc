@@ -80,12 +80,13 @@ void Runner::PlayAct(const PlannedAct& act) {
   done.detail = ended.detail;
 }
 
+Runner::Ended Runner::EndOf(const Status& status) {
+  if (status) return {};
+  const bool cannot = status.error().code == ErrorCode::kUnsupported;
+  return {cannot ? ActEnd::kSkipped : ActEnd::kFailed, status.error().Text()};
+}
+
 Runner::Ended Runner::Do(const PlannedAct& act) {
-  const auto as_end = [](const Status& status) {
-    if (status) return Ended{};
-    const bool cannot = status.error().code == ErrorCode::kUnsupported;
-    return Ended{cannot ? ActEnd::kSkipped : ActEnd::kFailed, status.error().Text()};
-  };
   const auto comes_back = [&](Ended ended) {
     answers_ = false;
     lost_before_ = 0;  // the next notifier counts from nothing
@@ -98,7 +99,7 @@ Runner::Ended Runner::Do(const PlannedAct& act) {
     case Act::kPoisonAgain:
       return Poison(act);
     case Act::kPause: {
-      Ended ended = as_end(victim_.Pause());
+      Ended ended = EndOf(victim_.Pause());
       paused_ = ended.end == ActEnd::kDone;
       return ended;
     }
@@ -106,17 +107,17 @@ Runner::Ended Runner::Do(const PlannedAct& act) {
       // Where the pause before it failed, there is nothing to let go.
       if (!paused_) return {ActEnd::kSkipped, "the VM is not paused"};
       paused_ = false;
-      return as_end(victim_.Resume());
+      return EndOf(victim_.Resume());
     case Act::kReset:
-      return as_end(victim_.Reset());
+      return EndOf(victim_.Reset());
     case Act::kReboot:
-      return as_end(victim_.Reboot());
+      return EndOf(victim_.Reboot());
     case Act::kKillAgent:
-      return as_end(victim_.KillAgent());
+      return EndOf(victim_.KillAgent());
     case Act::kKillNotifier:
-      return comes_back(as_end(witness_.Kill()));
+      return comes_back(EndOf(witness_.Kill()));
     case Act::kRestartNotifier:
-      return comes_back(as_end(witness_.Restart()));
+      return comes_back(EndOf(witness_.Restart()));
     case Act::kWait:
       (void)WaitUntil(act.pattern.wait, [] { return false; });
       return {};
@@ -140,10 +141,7 @@ Runner::Ended Runner::Poison(const PlannedAct& act) {
       made = victim_.InjectInGuest(page);
     if (act.pattern.act == Act::kPoison && act.pattern.way == PoisonWay::kHostFrame)
       made = victim_.RetireHostFrame(page);
-    if (!made) {
-      const bool cannot = made.error().code == ErrorCode::kUnsupported;
-      return {cannot ? ActEnd::kSkipped : ActEnd::kFailed, made.error().Text()};
-    }
+    if (!made) return EndOf(made);
     if (Ended told = Tell(page, act.pattern); told.end != ActEnd::kDone) return told;
   }
   return {};

@@ -32,6 +32,7 @@ class Runner {
     ActEnd end = ActEnd::kDone;
     std::string detail;
   };
+  static Ended EndOf(const Status& status);
   void PlayAct(const PlannedAct& act);
   Ended Do(const PlannedAct& act);
   Ended Poison(const PlannedAct& act);

@@ -6,7 +6,6 @@
 namespace seaward::bench {
 
 Result<std::vector<GuestPhysAddr>> SpreadFrames(testing::TcgGuest& guest, std::size_t count) {
-  constexpr std::uint32_t kShuffleSeed = 20;
   constexpr std::uint64_t kPage = 4096;
   auto reply = guest.shell().Ask("free_frames");
   if (!reply) return Forward(reply);
@@ -23,7 +22,13 @@ Result<std::vector<GuestPhysAddr>> SpreadFrames(testing::TcgGuest& guest, std::s
   std::vector<GuestPhysAddr> frames;
   for (std::size_t i = 0; i < count; ++i)
     frames.push_back(GuestPhysAddr{first + i * (pages / count) * kPage});
-  std::shuffle(frames.begin(), frames.end(), std::mt19937(kShuffleSeed));
+  return frames;
+}
+
+Result<std::vector<GuestPhysAddr>> ShuffledFrames(testing::TcgGuest& guest, std::size_t count) {
+  constexpr std::uint32_t kShuffleSeed = 20;
+  auto frames = SpreadFrames(guest, count);
+  if (frames) std::shuffle(frames->begin(), frames->end(), std::mt19937(kShuffleSeed));
   return frames;
 }
 

@@ -65,7 +65,7 @@ Result<bool> MeasureOnePage(PrivateLibvirtd& libvirtd, const testing::GuestImage
   if (!bare) return Forward(bare);
   auto agent = AgentProbe::Connect((*guest)->channel_path(), clock);
   if (!agent) return Forward(agent);
-  auto frames = SpreadFrames(**guest, std::size_t{2} * kRounds);
+  auto frames = ShuffledFrames(**guest, std::size_t{2} * kRounds);
   if (!frames) return Forward(frames);
   Samples ours;
   Samples least;
@@ -125,11 +125,9 @@ Result<Replays> MeasureReplays(TcgGuest& guest, NotifierHost& host) {
   Replays replays;
   for (unsigned boot = 0; boot < kBoots; ++boot) {
     if (auto up = guest.RebootFromInside(); !up) return Forward(up);
-    auto took = EarlyStageTook(guest);
-    if (!took) return Forward(took);
-    replays.early.push_back(*took);
     auto status = guest.shell().Ask("status");
     if (!status) return Forward(status);
+    replays.early.push_back(Micros((*status)["early"]["took_us"]));
     const auto& bare = (*status)["bare"];
     replays.bare.push_back(Micros(bare["took_us"]));
     replays.looks.push_back(Micros(bare["looks_took_us"]));
@@ -167,8 +165,6 @@ Result<Shares> ShareFrames(PrivateLibvirtd& libvirtd, const testing::GuestImages
   if (!guest) return Forward(guest);
   auto frames = SpreadFrames(**guest, 2 * kReplayed);
   if (!frames) return Forward(frames);
-  // In the order of memory, in which they are a step apart.
-  std::sort(frames->begin(), frames->end());
   Shares shares;
   for (std::size_t i = 0; i < frames->size(); i += 2) shares.ours.push_back((*frames)[i]);
   const std::uint64_t first = (*frames)[1].value;

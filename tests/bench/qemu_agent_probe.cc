@@ -2,6 +2,7 @@
 
 #include <libvirt/libvirt-qemu.h>
 #include <libvirt/virterror.h>
+#include <openssl/evp.h>
 
 #include <cstdlib>
 #include <thread>
@@ -20,15 +21,11 @@ constexpr auto kStartLimit = std::chrono::seconds(120);  // under emulation, bes
 constexpr auto kLookAgain = std::chrono::milliseconds(1);
 
 std::string Base64(std::string_view text) {
-  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); i += 3) {
-    unsigned bits = 0;
-    for (std::size_t k = 0; k < 3; ++k)
-      bits = bits << 8 | (i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0U);
-    for (unsigned k = 0; k < 4; ++k)
-      out += i + k > text.size() ? '=' : kDigits[bits >> (18 - 6 * k) & 63];
-  }
+  std::string out((text.size() + 2) / 3 * 4 + 1, '\0');  // and its zero byte
+  const int length = ::EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                       reinterpret_cast<const unsigned char*>(text.data()),
+                                       static_cast<int>(text.size()));
+  out.resize(static_cast<std::size_t>(length));
   return out;
 }
 

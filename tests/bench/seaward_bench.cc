@@ -213,8 +213,8 @@ Result<Exposure> RunExposure(json& report) {
   if (!qga) return Forward(qga);
   report["guest_kernel"] = images->kernel_version;
   report["guest_loglevel"] = kLoglevel;
-  auto frames =
-      SpreadFrames(**guest, 5 * kRounds + 3 * kBursts * kBurstPages + std::size_t{4} * kBusyRounds);
+  auto frames = ShuffledFrames(
+      **guest, 5 * kRounds + 3 * kBursts * kBurstPages + std::size_t{4} * kBusyRounds);
   if (!frames) return Forward(frames);
   Exposure exposure(std::move(*frames));
   Probes probes{std::move(*bare), std::move(*seaward), std::move(*qga)};

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "base/file_io.h"
+#include "tests/guest/run_with_images.h"
 
 namespace seaward::testing {
 namespace {
@@ -233,21 +234,13 @@ Result<GuestImages> ImagesFor(int argc, char** argv) {
 }
 
 int RunGuestTests(int argc, char** argv) {
-  auto images = ImagesFor(argc, argv);
-  if (!images && images.error().code == ErrorCode::kUnsupported) {
-    std::printf("SEAWARD-SKIP: %s\n", images.error().Text().c_str());
-    return 0;
-  }
-  ::testing::InitGoogleTest(&argc, argv);
-  if (!images) {
-    std::printf("no images: %s\n", images.error().Text().c_str());
-    return 1;
-  }
-  std::printf("guest kernel %s\n", images->kernel_version.c_str());
-  auto* bench = new GuestBench(*images);  // GoogleTest deletes it
-  GuardedGuest::bench = bench;
-  ::testing::AddGlobalTestEnvironment(bench);
-  return RUN_ALL_TESTS();
+  return RunWithImages<GuestImages>(
+      argc, argv, ImagesFor(argc, argv), [](const GuestImages& images) {
+        std::printf("guest kernel %s\n", images.kernel_version.c_str());
+        auto* bench = new GuestBench(images);  // GoogleTest deletes it
+        GuardedGuest::bench = bench;
+        ::testing::AddGlobalTestEnvironment(bench);
+      });
 }
 
 }  // namespace seaward::testing

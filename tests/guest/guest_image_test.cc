@@ -11,6 +11,7 @@
 
 #include "base/file_io.h"
 #include "tests/guest/hosted_guest.h"
+#include "tests/guest/run_with_images.h"
 #include "tests/support/wait_until.h"
 
 namespace seaward::testing {
@@ -187,20 +188,12 @@ int RunGuestImageTests(int argc, char** argv) {
   constexpr std::string_view kTool = "--initramfs=";
   const std::string_view word = argc > 1 ? argv[1] : "";
   const std::string tool(word.starts_with(kTool) ? word.substr(kTool.size()) : "initramfs-tools");
-  auto found = FindDebianImage(tool);
-  if (!found && found.error().code == ErrorCode::kUnsupported) {
-    std::printf("SEAWARD-SKIP: %s\n", found.error().Text().c_str());
-    return 0;
-  }
-  ::testing::InitGoogleTest(&argc, argv);
-  if (!found) {
-    std::printf("no image: %s\n", found.error().Text().c_str());
-    return 1;
-  }
-  image = *found;
-  std::printf("guest kernel %s, initramfs by %s\n", image.guest.kernel_version.c_str(),
-              tool.c_str());
-  return RUN_ALL_TESTS();
+  return RunWithImages<DebianImage>(argc, argv, FindDebianImage(tool),
+                                    [&](const DebianImage& found) {
+                                      image = found;
+                                      std::printf("guest kernel %s, initramfs by %s\n",
+                                                  image.guest.kernel_version.c_str(), tool.c_str());
+                                    });
 }
 
 }  // namespace seaward::testing

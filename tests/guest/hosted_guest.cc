@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <sstream>
 
 #include "base/file_io.h"
+#include "tests/support/guest_files.h"
 
 namespace seaward::testing {
 
@@ -61,15 +61,7 @@ GuestPhysAddr HostedGuest::RetiredPage() {
 bool HostedGuest::InSystemRam(GuestPhysAddr page) {
   auto reply = guest().shell().Ask("read", {{"path", "/proc/iomem"}});
   if (!reply) throw std::runtime_error(reply.error().Text());
-  std::istringstream lines((*reply)["text"].get<std::string>());
-  for (std::string line; std::getline(lines, line);) {
-    if (line.find(" : System RAM") == std::string::npos) continue;
-    std::size_t dash = 0;
-    const std::uint64_t first = std::stoull(line, &dash, 16);
-    const std::uint64_t last = std::stoull(line.substr(dash + 1), nullptr, 16);
-    if (first <= page.value && page.value <= last) return true;
-  }
-  return false;
+  return FindInIomem((*reply)["text"].get<std::string>(), "System RAM", page).has_value();
 }
 
 bool HostedGuest::HasFlag(GuestPhysAddr page, const std::string& flag) {

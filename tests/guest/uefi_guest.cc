@@ -1,13 +1,10 @@
 #include "tests/guest/uefi_guest.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <cstdio>
-#include <sstream>
 #include <string_view>
 
-#include "base/file_io.h"
+#include "tests/guest/run_with_images.h"
+#include "tests/support/guest_files.h"
 #include "tests/support/wait_until.h"
 
 namespace seaward::testing {
@@ -51,20 +48,9 @@ void UefiGuest::Settle() {
 }
 
 void UefiGuest::AwaitListWith(GuestPhysAddr page) {
-  // Little-endian, as it stands in the file.
-  std::string bytes;
-  for (int i = 0; i < 8; ++i) bytes += static_cast<char>(page.value >> (8 * i));
   const auto there = [&] {
     auto reply = guest().shell().Ask("read_hex", {{"path", "/var/lib/seaward/next-boot"}});
-    if (!reply) return false;
-    std::string hex;
-    char two[3];
-    for (const char byte : bytes) {
-      std::snprintf(two, sizeof two, "%02x",
-                    static_cast<unsigned>(static_cast<unsigned char>(byte)));
-      hex += two;
-    }
-    return (*reply)["hex"].get<std::string>().find(hex) != std::string::npos;
+    return reply && ListBeginsRangeAt((*reply)["hex"].get<std::string>(), page);
   };
   ASSERT_TRUE(WaitUntil(there, kPatience)) << "the daemon's list lacks the page";
 }
@@ -102,19 +88,11 @@ void UefiGuest::ExpectRetiredByTheEarlyStage(GuestPhysAddr page) {
 int UefiGuest::RunAll(int argc, char** argv) {
   auto machine = GuestMachine::kArm64;
   if (argc > 1 && std::string_view(argv[1]) == "--machine=x86-64") machine = GuestMachine::kX86;
-  auto found = FindUefiGuestImages(machine);
-  if (!found && found.error().code == ErrorCode::kUnsupported) {
-    std::printf("SEAWARD-SKIP: %s\n", found.error().Text().c_str());
-    return 0;
-  }
-  ::testing::InitGoogleTest(&argc, argv);
-  if (!found) {
-    std::printf("no images: %s\n", found.error().Text().c_str());
-    return 1;
-  }
-  images = *found;
-  std::printf("guest kernel %s\n", images.kernel_version.c_str());
-  return RUN_ALL_TESTS();
+  return RunWithImages<GuestImages>(
+      argc, argv, FindUefiGuestImages(machine), [](const GuestImages& found) {
+        images = found;
+        std::printf("guest kernel %s\n", images.kernel_version.c_str());
+      });
 }
 
 }  // namespace seaward::testing

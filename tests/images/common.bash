@@ -39,6 +39,13 @@ with_cached() {
   printf '%s\n' "$item"
 }
 
+# The agent's shipped configuration, but for the waits: under emulation on a busy machine half a second
+# passes before the host has had a chance to answer.
+patient_agent_config() {
+  sed -e 's/^\( *wait_ms:\).*/\1 8000/' -e 's/^\( *limit_ms:\).*/\1 60000/' \
+    "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../configs/guest/agent.yaml"
+}
+
 # The archive that this machine's own apt is configured with for bookworm.
 debian_mirror() {
   local mirror

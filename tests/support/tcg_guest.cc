@@ -9,10 +9,10 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
-#include <sstream>
 
 #include "base/file_io.h"
 #include "tests/support/child_process.h"
+#include "tests/support/guest_files.h"
 #include "tests/support/wait_until.h"
 
 namespace seaward::testing {
@@ -366,11 +366,8 @@ Result<std::vector<std::string>> TcgGuest::FrameFlags(GuestPhysAddr page) {
 Result<GuestPhysAddr> TcgGuest::FindInIomem(const std::string& what) {
   auto reply = shell_.Ask("read", {{"path", "/proc/iomem"}});
   if (!reply) return Forward(reply);
-  std::istringstream lines((*reply)["text"].get<std::string>());
-  for (std::string line; std::getline(lines, line);) {
-    if (line.find(what) == std::string::npos) continue;
-    return GuestPhysAddr{std::stoull(line, nullptr, 16)};
-  }
+  const auto found = testing::FindInIomem((*reply)["text"].get<std::string>(), what);
+  if (found) return found->start();
   return Fail(ErrorCode::kNotFound, what + " in /proc/iomem");
 }
 

@@ -100,7 +100,7 @@ class TcgGuest {
   // --- what a test asks most ---
   // Flag names of a frame: /proc/kpageflags.
   Result<std::vector<std::string>> FrameFlags(GuestPhysAddr page);
-  // First address of the first iomem line that contains `what`, "Kernel code" for example.
+  // First address of the first iomem line that is called `what`, "Kernel code" for example.
   Result<GuestPhysAddr> FindInIomem(const std::string& what);
   // A page in the middle of the largest run of free frames, other than those returned before.
   Result<GuestPhysAddr> PickFreePage();

@@ -3,9 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <sstream>
-
 #include "tests/lab/cases/lab_fixture.h"
+#include "tests/support/guest_files.h"
 #include "tests/support/wait_until.h"
 
 namespace seaward::lab {
@@ -38,20 +37,9 @@ class BeforeKernel : public LabFixture {
     EXPECT_TRUE(reply) << reply.error().Text();
     return reply ? reply->at("text").get<std::string>() : "";
   }
-  // The first range of /proc/iomem that is called `what` and lies around `page`, or any of that
-  // name.
-  static std::optional<ByteRange> InIomem(NestedGuest& guest, const std::string& what,
+  static std::optional<ByteRange> InIomem(NestedGuest& guest, std::string_view what,
                                           std::optional<GuestPhysAddr> page = std::nullopt) {
-    std::istringstream lines(Read(guest, "/proc/iomem"));
-    for (std::string line; std::getline(lines, line);) {
-      if (!line.ends_with(" : " + what)) continue;
-      std::size_t dash = 0;
-      const std::uint64_t first = std::stoull(line, &dash, 16);
-      const std::uint64_t last = std::stoull(line.substr(dash + 1), nullptr, 16);
-      const auto range = ByteRange::Make(GuestPhysAddr{first}, last - first + 1);
-      if (range && (!page || range->Contains(*page))) return *range;
-    }
-    return std::nullopt;
+    return testing::FindInIomem(Read(guest, "/proc/iomem"), what, page);
   }
   static std::string Agent(NestedGuest& guest, std::vector<std::string> words) {
     words.insert(words.begin(), "/usr/sbin/seaward-agent");
@@ -63,11 +51,12 @@ class BeforeKernel : public LabFixture {
     return output;
   }
   // The daemon's list for the next boot follows the verdict by a second.
-  static void AwaitList(NestedGuest& guest) {
+  static void AwaitListWith(NestedGuest& guest, GuestPhysAddr page) {
     const auto there = [&] {
-      return guest.Ask("read_hex", {{"path", "/var/lib/seaward/next-boot"}}, kShort).has_value();
+      const auto reply = guest.Ask("read_hex", {{"path", "/var/lib/seaward/next-boot"}}, kShort);
+      return reply && testing::ListBeginsRangeAt(reply->at("hex").get<std::string>(), page);
     };
-    ASSERT_TRUE(testing::WaitUntil(there, kSettles)) << "no list for the next boot";
+    ASSERT_TRUE(testing::WaitUntil(there, kSettles)) << "the list for the next boot lacks the page";
   }
   // Reported by the host before anybody consumed it; the guest's kernel cannot give it up.
   GuestPhysAddr PageOfTheKernel(NestedGuest& guest) {
@@ -79,7 +68,7 @@ class BeforeKernel : public LabFixture {
                                        FormatAddress(page.value) + " --evidence latent");
     EXPECT_TRUE(said) << said.error().Text();
     ExpectPage(guest, "outcome", "in_kernel");
-    AwaitList(guest);
+    AwaitListWith(guest, page);
     return page;
   }
   // The page goes bad while nothing in the guest runs; then the guest boots.
