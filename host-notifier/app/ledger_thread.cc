@@ -51,6 +51,8 @@ struct LedgerThread::State : std::enable_shared_from_this<State> {
   void Run();
   // Takes the next due task, or all that share a commit; false when it is time to end.
   bool Next(std::vector<Task>& tasks, Kind& kind);
+  // Whether the writes that wait could be joined by others.
+  bool Joinable() const;
   void TakeWrites(std::vector<Task>& tasks);
   void DoWrite(Task task);
   void DoTogether(std::vector<Task> tasks);
@@ -138,6 +140,7 @@ void LedgerThread::State::Run() {
 bool LedgerThread::State::Next(std::vector<Task>& tasks, Kind& kind) {
   tasks.clear();
   std::unique_lock lock(mutex);
+  std::optional<MonoTime> gathered;  // writes found an idle thread: when they wait no longer
   for (;;) {
     if (!reads.empty()) {
       kind = Kind::kRead;
@@ -146,19 +149,25 @@ bool LedgerThread::State::Next(std::vector<Task>& tasks, Kind& kind) {
       return true;
     }
     const bool due = !not_before || stopping || clock.Now() >= *not_before;
-    if (!writes.empty() && due) {
+    const bool gathers = gathered && Joinable() && clock.Now() < *gathered;
+    if (!writes.empty() && due && !gathers) {
       kind = Kind::kWrite;
       last_chance = stopping;
       TakeWrites(tasks);
       return true;
     }
     if (stopping) return false;
-    if (writes.empty() || !not_before) {
+    if (writes.empty()) {
       changed.wait(lock);
+      gathered = clock.Now() + options.gather;
     } else {
-      changed.wait_until(lock, *not_before);
+      changed.wait_until(lock, due ? *gathered : *not_before);
     }
   }
+}
+
+bool LedgerThread::State::Joinable() const {
+  return !stopping && writes.size() < kLargestGroup && writes.back().shares_commit;
 }
 
 void LedgerThread::State::TakeWrites(std::vector<Task>& tasks) {

@@ -28,6 +28,10 @@ class LedgerThread {
     // Writes waiting for the disk. Events are bounded by their rings already; this bounds what
     // guests can make us remember beyond them.
     std::size_t longest_queue = 65536;
+    // How long the first of the writes that share a commit waits for others. A page's verdict comes
+    // about a millisecond behind its event: one commit serves both, and none competes for a
+    // processor with the guest that retires the page.
+    std::chrono::milliseconds gather{2};
     // How long each commit took that the disk accepted; on the loop's thread.
     std::function<void(std::chrono::nanoseconds)> committed = {};
   };

@@ -12,28 +12,36 @@ namespace {
 
 using std::chrono_literals::operator""ms;
 
+constexpr std::chrono::hours kForEver{1};  // longer than any test may take
+
 class LedgerThreadTest : public ::testing::Test {
  protected:
   LedgerThreadTest() {
     char name[] = "/tmp/swltXXXXXX";
     folder_ = ::mkdtemp(name);
+    Start(LedgerThread::Options{}.gather);
+  }
+  ~LedgerThreadTest() override {
+    thread_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  void Start(std::chrono::milliseconds gather) {
+    thread_.reset();
     auto opened = ledger::Ledger::Open(folder_ + "/l.db", Uuid{}, clock_);
-    EXPECT_TRUE(opened) << opened.error().Text();
+    ASSERT_TRUE(opened) << opened.error().Text();
     thread_ = std::make_unique<LedgerThread>(
         loop_, std::move(opened->ledger), clock_,
         LedgerThread::Options{.retry_first = 1ms,
                               .retry_longest = 4ms,
                               .longest_queue = 4,
+                              .gather = gather,
                               .committed =
                                   [this](std::chrono::nanoseconds took) {
                                     EXPECT_GE(took.count(), 0);
                                     ++committed_;
                                   }},
         [this](const std::optional<Error>& failing) { health_.push_back(failing.has_value()); });
-  }
-  ~LedgerThreadTest() override {
-    thread_.reset();
-    std::filesystem::remove_all(folder_);
   }
 
   void Write(
@@ -118,6 +126,40 @@ TEST_F(LedgerThreadTest, WritesThatWaitTogetherShareACommit) {
   EXPECT_EQ((std::vector<int>{0, 1, -2, 3, 4}), done_);
   EXPECT_EQ(3, committed_) << "the one that held the thread, the three, the last";
   EXPECT_TRUE(health_.empty());
+}
+
+TEST_F(LedgerThreadTest, AnIdleThreadWaitsForWritesThatCanJoinTheFirst) {
+  Start(kForEver);
+  const auto succeeds = [] { return Status(); };
+  WriteTogether(1, succeeds);
+  WriteTogether(2, succeeds);
+  bool read = false;
+  thread_->Read<void>([](ledger::Ledger&) { return Status(); },
+                      [&read](const Status&) { read = true; });
+  RunUntil([&] { return read; });
+  EXPECT_TRUE(done_.empty()) << "a read ended the wait";
+  Write(3);
+  RunUntil([this] { return done_.size() == 3; });
+  EXPECT_EQ((std::vector<int>{1, 2, 3}), done_);
+  EXPECT_EQ(2, committed_) << "a write of its own ends the wait; those before it are one commit";
+}
+
+TEST_F(LedgerThreadTest, AWriteThatNothingJoinsWaitsNoLongerThanItShould) {
+  Start(2ms);
+  WriteTogether(1, [] { return Status(); });
+  RunUntil([this] { return done_.size() == 1; });
+  EXPECT_EQ(1, committed_);
+}
+
+TEST_F(LedgerThreadTest, StopWaitsForNothingToJoin) {
+  Start(kForEver);
+  std::atomic<bool> written{false};
+  WriteTogether(1, [&written] {
+    written = true;
+    return Status();
+  });
+  thread_->Stop();
+  EXPECT_TRUE(written);
 }
 
 TEST_F(LedgerThreadTest, AnErrorOfTheDiskInACommonCommitDelaysOnlyThoseBehindIt) {
