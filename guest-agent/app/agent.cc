@@ -291,6 +291,11 @@ void Agent::PortEvent() {
     }
     if (!arrival || arrival->bytes == 0) return;
     session_.BytesReceived(std::span(buffer_).first(arrival->bytes));
+    // Pages first: to learn that nothing else waits takes another system call.
+    if (session_.HasWork()) {
+      unread_ = true;
+      return;
+    }
   }
 }
 
