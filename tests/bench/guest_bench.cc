@@ -14,6 +14,7 @@
 #include "base/file_io.h"
 #include "tests/bench/agent_probe.h"
 #include "tests/bench/bare_probe.h"
+#include "tests/bench/bench_guest.h"
 #include "tests/bench/free_frames.h"
 #include "tests/bench/samples.h"
 #include "tests/guest/figures.h"
@@ -37,9 +38,6 @@ constexpr unsigned kRounds = 200;
 constexpr unsigned kBoots = 3;
 constexpr std::size_t kReplayed = 1000;
 constexpr unsigned kMemoryMib = 512;
-// "Memory failure: ..." lines on an emulated serial console make bulk retirement five times slower.
-constexpr unsigned kLoglevel = 1;
-constexpr const char* kBarePort = "org.seaward.bare.0";
 constexpr std::chrono::seconds kPatience{300};
 constexpr double kGoal = 1.2;
 const Uuid kVm = ParseUuid("5ea3a4d0-0000-4000-8000-00000000be9d").value();
@@ -53,6 +51,7 @@ Result<bool> MeasureOnePage(PrivateLibvirtd& libvirtd, const testing::GuestImage
   const GuestPlan plan{.name = "page",
                        .uuid = kVm,
                        .memory_mib = kMemoryMib,
+                       .cpu = kBenchCpu,
                        .early = false,
                        .loglevel = kLoglevel,
                        .more_ports = {kBarePort}};
@@ -158,6 +157,7 @@ Result<Shares> ShareFrames(PrivateLibvirtd& libvirtd, const testing::GuestImages
   const GuestPlan plan{.name = "frames",
                        .uuid = kVm,
                        .memory_mib = kMemoryMib,
+                       .cpu = kBenchCpu,
                        .early = false,
                        .agent = false,
                        .loglevel = kLoglevel};
@@ -180,6 +180,7 @@ Result<bool> MeasureBoots(PrivateLibvirtd& libvirtd, const testing::GuestImages&
   const GuestPlan plan{.name = "boots",
                        .uuid = kVm,
                        .memory_mib = kMemoryMib,
+                       .cpu = kBenchCpu,
                        .more_words = shares->bare,
                        .agent = false,
                        .loglevel = kLoglevel};
@@ -223,6 +224,7 @@ Status MeasureWithoutPort(PrivateLibvirtd& libvirtd, const testing::GuestImages&
   const GuestPlan plan{.name = "mute",
                        .uuid = kVm,
                        .memory_mib = kMemoryMib,
+                       .cpu = kBenchCpu,
                        .agent = false,
                        .loglevel = kLoglevel,
                        .ports = false};

@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "tests/bench/bare_probe.h"
+#include "tests/bench/bench_guest.h"
 #include "tests/bench/free_frames.h"
 #include "tests/bench/qemu_agent_probe.h"
 #include "tests/bench/samples.h"
@@ -40,10 +41,7 @@ using testing::PrivateLibvirtd;
 using testing::TcgGuest;
 
 constexpr unsigned kRounds = 200;
-// "Memory failure: ..." lines on an emulated serial console make bulk retirement five times slower.
-constexpr unsigned kLoglevel = 1;
 constexpr auto kPublishLimit = std::chrono::minutes(5);  // seconds on a free machine
-constexpr const char* kBarePort = "org.seaward.bare.0";
 constexpr const char* kQgaPort = "org.qemu.guest_agent.0";
 constexpr std::uint32_t kShuffleSeed = 20;
 const std::string kFolder = std::string(SEAWARD_SOURCE_DIR) + "/build/bench";
@@ -192,6 +190,7 @@ Result<Exposure> RunExposure(json& report) {
   const testing::GuestPlan plan{.name = "bench",
                                 .uuid = ParseUuid("5ea3a4d0-0000-4000-8000-00000000be9c").value(),
                                 .memory_mib = 512,
+                                .cpu = kBenchCpu,
                                 .loglevel = kLoglevel,
                                 .more_ports = {kBarePort, kQgaPort}};
   auto guest = TcgGuest::Start(**libvirtd, *images, plan);
