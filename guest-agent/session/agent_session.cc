@@ -154,6 +154,8 @@ void AgentSession::HandleAck(const protocol::Frame& frame, const protocol::Hello
   const bool stands = phase_ == SessionPhase::kLive && nonce == nonce_;
   if (offered == offered_.end() || stands) {
     ++rejected_frames_;
+    // An old hello of this port reached the host late: it hears our session no more.
+    if (phase_ == SessionPhase::kLive && !stands) greet_again_ = true;
     return;
   }
   offered_.erase(offered_.begin(), offered);

@@ -312,6 +312,31 @@ TEST_F(AgentSessionTest, AHostThatStartsAnewGetsANewSession) {
   EXPECT_THAT(Verdicts(), SizeIs(1));
 }
 
+TEST_F(AgentSessionTest, GreetsAgainAHostThatAnsweredAnOldHelloInTheMidstOfTheSession) {
+  HostConnectsAndAcks();
+  const Nonce ours = hello_nonce_;
+  const Nonce earlier_boots{0x77};
+  HostSays(HelloAck{.incarnation = incarnation_}, earlier_boots, 1);
+  EXPECT_THAT(Heard<Hello>(), SizeIs(1)) << "not sooner than the host takes another";
+  ASSERT_TRUE(session_->NextDeadline());
+  clock_.Advance(*session_->NextDeadline() - clock_.Now());
+  AgentWorks();
+  EXPECT_THAT(Heard<Hello>(), SizeIs(2));
+  EXPECT_NE(hello_nonce_, ours);
+  host_sequence_ = 0;
+  HostSays(HelloAck{.incarnation = incarnation_});
+  HostReports(1, GuestPhysAddr{0x1000});
+  EXPECT_THAT(Verdicts(), SizeIs(1));
+  EXPECT_FALSE(session_->NextDeadline()) << "once is enough";
+}
+
+TEST_F(AgentSessionTest, AnAckOfItsOwnSessionThatIsRepeatedMakesItGreetNobody) {
+  HostConnectsAndAcks();
+  HostSays(HelloAck{.incarnation = incarnation_}, hello_nonce_, 1);
+  EXPECT_FALSE(session_->NextDeadline());
+  EXPECT_THAT(Heard<Hello>(), SizeIs(1));
+}
+
 TEST_F(AgentSessionTest, AnEmptySetIsSyncedAtOnce) {
   HostConnectsAndAcks();
   HostSays(Sync{});
