@@ -5,8 +5,8 @@
 namespace seaward {
 namespace {
 
-// Retention counts in days.
-constexpr std::chrono::hours kBetweenLooks{1};
+// Ages are days, but a storm can bring a million rows in so many minutes.
+constexpr std::chrono::minutes kBetweenLooks{5};
 
 }  // namespace
 

@@ -21,7 +21,7 @@ class LedgerKeeper {
                LedgerThread& ledger, const config::RetentionConfig& config)
       : clock_(clock), log_(log), ledger_(ledger), config_(config), timer_(loop) {}
 
-  // Looks now, and every hour from then on.
+  // Looks now, and every five minutes from then on.
   void Start();
 
  private:

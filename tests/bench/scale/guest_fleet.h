@@ -2,9 +2,10 @@
 #pragma once
 
 #include <chrono>
-#include <deque>
 #include <functional>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -17,8 +18,13 @@ class GuestFleet {
  public:
   explicit GuestFleet(const Clock& clock) : clock_(clock) {}
 
-  // Listens at DIR/NUMBER for each of them.
-  Status Boot(std::size_t guests, const std::string& dir);
+  Status Open();
+  // `guests` of them, each with its channel at DIR/NUMBER.
+  Status BootAll(std::size_t guests, const std::string& dir);
+
+  // The guest `number` boots, for the first time or again; nothing of an earlier boot stays.
+  // `listener` is its channel's.
+  Status Boot(std::size_t number, UniqueFd listener);
 
   // Serves the guests until `holds`, which is asked after every turn; false: not within `limit`.
   bool ServeUntil(const std::function<bool()>& holds, std::chrono::milliseconds limit);
@@ -37,7 +43,8 @@ class GuestFleet {
 
   const Clock& clock_;
   UniqueFd epoll_;
-  std::deque<SimulatedGuest> guests_;
+  std::uint64_t boots_ = 0;
+  std::vector<std::unique_ptr<SimulatedGuest>> guests_;
 };
 
 }  // namespace seaward::bench

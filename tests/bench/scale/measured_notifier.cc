@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -18,6 +19,7 @@ namespace {
 // Of 1,000 VMs with 100 pages each: some 60 MB of text.
 constexpr std::size_t kStatusCap = std::size_t{256} << 20;
 constexpr std::size_t kProcCap = 64 * 1024;
+constexpr std::chrono::seconds kStopLimit{60};
 
 }  // namespace
 
@@ -33,9 +35,10 @@ MeasuredNotifier::MeasuredNotifier(const std::string& dir, std::string programs)
     : dir_(dir), programs_(std::move(programs)) {}
 
 // Only host_retire differs from the defaults: the addresses here stand for no memory of this host.
-Status MeasuredNotifier::Configure(std::size_t vms, const std::string& channels) const {
+Status MeasuredNotifier::Configure(std::size_t vms, const std::string& channels,
+                                   const std::string& more) const {
   std::ofstream out(dir_ + "/notifier.yaml");
-  out << "state_dir: " << dir_ << "/state\ncontrol_socket: " << dir_
+  out << more << "state_dir: " << dir_ << "/state\ncontrol_socket: " << dir_
       << "/control.sock\nattach_socket: " << attach_socket()
       << "\nhost_retire: off\nlibvirt:\n  uri: none\nstatic_vms:\n";
   for (std::size_t i = 0; i < vms; ++i)
@@ -66,6 +69,16 @@ std::uint64_t MeasuredNotifier::rss_kib() const {
   std::uint64_t kib = 0;
   std::istringstream(text->substr(at + 6)) >> kib;
   return kib;
+}
+
+std::size_t MeasuredNotifier::descriptors() const {
+  const auto listed =
+      std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", process_.pid()));
+  return static_cast<std::size_t>(std::distance(begin(listed), end(listed)));
+}
+
+int MeasuredNotifier::Stop() {
+  return process_.Stop(kStopLimit).exit_code;
 }
 
 std::chrono::duration<double> MeasuredNotifier::cpu() const {

@@ -26,15 +26,20 @@ class MeasuredNotifier {
   // Works below `dir`; `programs` is where seaward-notifier and seawardctl are.
   MeasuredNotifier(const std::string& dir, std::string programs);
 
-  Status Configure(std::size_t vms, const std::string& channels) const;
+  // `more`: lines of configuration beside these.
+  Status Configure(std::size_t vms, const std::string& channels,
+                   const std::string& more = {}) const;
   // Does not wait.
   Status Start();
   // As a crash.
   void Kill() { process_.KillNow(); }
+  // In order; the exit status.
+  int Stop();
   bool Answers() const;
 
   std::string attach_socket() const { return dir_ + "/attach.sock"; }
   std::uint64_t rss_kib() const;
+  std::size_t descriptors() const;
   // User and system time so far.
   std::chrono::duration<double> cpu() const;
   // Of the ledger, read beside the notifier; -1: not now.

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace seaward::bench {
@@ -10,10 +11,6 @@ namespace {
 // A step that is not done by then is not slow, it hangs: filling 1,000 VMs took two minutes on a
 // busy machine with a slow disk.
 constexpr std::chrono::minutes kPatience{15};
-constexpr std::uint64_t kFirstPage = 0x40000000;
-// Every other page, so that none joins its neighbour.
-constexpr std::uint64_t kStride = 0x2000;
-constexpr std::uint64_t kPageBytes = 0x1000;
 
 double Seconds(std::chrono::nanoseconds time) {
   return std::chrono::duration<double>(time).count();
@@ -51,7 +48,7 @@ Status ScaleRun::MeasureWithoutVms() {
   Say("a notifier without VMs");
   const std::string channels = dir_ / "vm";
   ::mkdir(channels.c_str(), 0700);
-  if (auto booted = fleet_.Boot(plan_.vms, channels); !booted) return booted;
+  if (auto booted = fleet_.BootAll(plan_.vms, channels); !booted) return booted;
   if (auto written = notifier_.Configure(0, channels); !written) return written;
   if (auto started = notifier_.Start(); !started) return started;
   if (auto up = Await("it answers", [this] { return notifier_.Answers(); }); !up) return up;
@@ -65,33 +62,18 @@ Status ScaleRun::StartFleet() {
   Say("VMs attach, guests greet");
   if (auto started = notifier_.Start(); !started) return started;
   for (std::size_t i = 0; i < plan_.vms; ++i) {
-    const Uuid uuid = VmUuid(i);
-    const std::string socket = notifier_.attach_socket();
-    seaward_config config{};
-    config.struct_size = sizeof(config);
-    config.attach_socket = socket.c_str();
-    config.vm_uuid = reinterpret_cast<const std::uint8_t*>(uuid.bytes.data());
-    seaward_vmm* vmm = nullptr;
-    if (const int failed = seaward_attach(&config, &vmm); failed != 0)
-      return FailErrno(-failed, "attach VM " + std::to_string(i));
-    vmms_.emplace_back(vmm);
+    auto vmm = AttachVmm(notifier_.attach_socket(), VmUuid(i));
+    if (!vmm) return Forward(vmm);
+    vmms_.push_back(std::move(*vmm));
   }
   return Await("every VM is attached and every guest synced",
                [this] { return AllAttached() && fleet_.synced() == fleet_.size(); });
 }
 
 Status ScaleRun::PublishPages(std::size_t first, std::size_t end) {
-  for (std::size_t page = first; page < end; ++page) {
-    for (const auto& vmm : vmms_) {
-      seaward_exit exit{};
-      exit.struct_size = sizeof(exit);
-      exit.flags = SEAWARD_EXIT_GPA_VALID;
-      exit.esr = 0x92000010;  // a data abort: synchronous external abort, not on a table walk
-      exit.gpa = kFirstPage + page * kStride;
-      if (seaward_publish(vmm.get(), &exit) != SEAWARD_PUBLISHED)
-        return Fail(ErrorCode::kLimit, "a ring is full");
-    }
-  }
+  for (std::size_t page = first; page < end; ++page)
+    for (const auto& vmm : vmms_)
+      if (auto consumed = ConsumeBadPage(vmm, page); !consumed) return consumed;
   return {};
 }
 
@@ -99,11 +81,11 @@ Status ScaleRun::ConsumePoison() {
   Say("every VM consumes its bad pages");
   const MonoTime began = clock_.Now();
   if (auto published = PublishPages(0, plan_.pages_per_vm); !published) return published;
-  auto committed = Await("every exit is durable", [this] { return RecordsWaiting() == 0; });
+  auto committed = Await("every exit is durable", [this] { return AllDurable(); });
   if (!committed) return committed;
   const auto events = static_cast<double>(plan_.vms * plan_.pages_per_vm);
   figures_["events_per_s_committed"] = events / Seconds(clock_.Now() - began);
-  const std::uint64_t retired = plan_.vms * plan_.pages_per_vm * kPageBytes;
+  const std::uint64_t retired = plan_.vms * plan_.pages_per_vm * kBadPageBytes;
   auto done =
       Await("every guest has retired its pages", [&] { return fleet_.retired_bytes() == retired; });
   if (!done) return done;
@@ -168,7 +150,7 @@ Status ScaleRun::MissPages() {
   const MonoTime started = clock_.Now();
   if (auto again = notifier_.Start(); !again) return again;
   auto retired = Await("all of them are retired", [&] {
-    return fleet_.retired_bytes() == plan_.vms * pages * kPageBytes &&
+    return fleet_.retired_bytes() == plan_.vms * pages * kBadPageBytes &&
            fleet_.synced() == fleet_.size();
   });
   figures_["new_entries_s"] = Seconds(clock_.Now() - started);
@@ -200,22 +182,12 @@ Status ScaleRun::RestWhile() {
 }
 
 bool ScaleRun::AllAttached() const {
-  for (const auto& vmm : vmms_) {
-    seaward_status status{};
-    status.struct_size = sizeof(status);
-    if (seaward_get_status(vmm.get(), &status) != 0 || status.attached == 0) return false;
-  }
-  return true;
+  return std::all_of(vmms_.begin(), vmms_.end(), IsAttached);
 }
 
-std::uint64_t ScaleRun::RecordsWaiting() const {
-  std::uint64_t waiting = 0;
-  for (const auto& vmm : vmms_) {
-    seaward_status status{};
-    status.struct_size = sizeof(status);
-    if (seaward_get_status(vmm.get(), &status) == 0) waiting += status.waiting;
-  }
-  return waiting;
+bool ScaleRun::AllDurable() const {
+  return std::all_of(vmms_.begin(), vmms_.end(),
+                     [](const VmmHandle& vmm) { return RecordsWaiting(vmm) == 0; });
 }
 
 }  // namespace seaward::bench

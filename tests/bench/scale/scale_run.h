@@ -3,14 +3,13 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "seaward/vmm.h"
+#include "tests/bench/scale/bad_pages.h"
 #include "tests/bench/scale/guest_fleet.h"
 #include "tests/bench/scale/measured_notifier.h"
 #include "tests/support/temp_dir.h"
@@ -36,10 +35,6 @@ class ScaleRun {
   const nlohmann::json& figures() const { return figures_; }
 
  private:
-  struct Detach {
-    void operator()(seaward_vmm* vmm) const { seaward_detach(vmm); }
-  };
-
   Status MeasureWithoutVms();
   Status StartFleet();
   Status ConsumePoison();
@@ -51,13 +46,13 @@ class ScaleRun {
   // The bad pages [first, end) of every VM.
   Status PublishPages(std::size_t first, std::size_t end);
   bool AllAttached() const;
-  std::uint64_t RecordsWaiting() const;
+  bool AllDurable() const;
 
   const ScalePlan plan_;
   const Clock& clock_;
   testing::TempDir dir_;
   GuestFleet fleet_;
-  std::vector<std::unique_ptr<seaward_vmm, Detach>> vmms_;
+  std::vector<VmmHandle> vmms_;
   MeasuredNotifier notifier_;
   std::uint64_t empty_rss_kib_ = 0;
   nlohmann::json figures_;

@@ -5,7 +5,6 @@
 #include <array>
 #include <cerrno>
 
-#include "base/unix_socket.h"
 #include "protocol/codec.h"
 
 namespace seaward::bench {
@@ -25,18 +24,12 @@ agent::AgentIdentity IdentityOf(std::uint64_t number) {
 
 }  // namespace
 
-SimulatedGuest::SimulatedGuest(std::uint64_t number, const Clock& clock)
+SimulatedGuest::SimulatedGuest(std::uint64_t number, UniqueFd listener, const Clock& clock)
     : number_(number),
+      listener_(std::move(listener)),
       retirer_(kernel_, kernel_, no_record_, clock, agent::PageSize{}, protocol::Stage::kRun),
       desk_(kernel_, retirer_, clock, {}),
       session_(IdentityOf(number), {}, clock, desk_, *this) {}
-
-Status SimulatedGuest::Listen(const std::string& path) {
-  auto listener = ListenUnix(path, SOCK_STREAM | SOCK_NONBLOCK);
-  if (!listener) return Forward(listener);
-  listener_ = std::move(*listener);
-  return {};
-}
 
 bool SimulatedGuest::Accept() {
   if (channel_.valid()) return false;

@@ -23,12 +23,12 @@ namespace seaward::bench {
 
 class SimulatedGuest final : private agent::SessionEdge {
  public:
-  // `number` tells its boot and nonces apart; `clock` outlives it.
-  SimulatedGuest(std::uint64_t number, const Clock& clock);
+  // `number` tells its boot and nonces apart; `listener` is its channel's and does not block;
+  // `clock` outlives it.
+  SimulatedGuest(std::uint64_t number, UniqueFd listener, const Clock& clock);
   SimulatedGuest(const SimulatedGuest&) = delete;
   SimulatedGuest& operator=(const SimulatedGuest&) = delete;
 
-  Status Listen(const std::string& path);
   int listener_fd() const { return listener_.get(); }
   // -1 while no host is connected. Readable and writable events of it go to Serve.
   int channel_fd() const { return channel_.get(); }
