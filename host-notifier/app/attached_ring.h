@@ -44,7 +44,7 @@ class AttachedRing {
   // Leaves records where they are.
   void Pause();
   void Release(ring::RingToken token) { attachment_.ring.Release(token); }
-  void OfferHostPages(bool offered) { attachment_.ring.OfferHostPages(offered); }
+  void Offer(std::uint32_t what) { attachment_.ring.Offer(what); }
   void AnswerHostPage(ring::RingToken token, vmm::HostPage answer) {
     attachment_.ring.AnswerHostPage(token, answer);
   }

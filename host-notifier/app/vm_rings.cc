@@ -8,7 +8,8 @@
 namespace seaward {
 
 void Vm::OfferHostPages() {
-  for (const auto& ring : rings_) ring->OfferHostPages(context_.retirer.RetiresHeld(has_ghes_));
+  const std::uint32_t what = context_.retirer.RetiresHeld(has_ghes_) ? vmm::kOffersHostPages : 0;
+  for (const auto& ring : rings_) ring->Offer(what);
 }
 
 void Vm::ResumeRings() {

@@ -27,9 +27,9 @@ class HeldExit : public RingFixture {
 TEST_F(HeldExit, IsOfferedAndWithdrawn) {
   Start();
   EXPECT_FALSE(producer_->OffersHostPages());
-  consumer_->OfferHostPages(true);
+  consumer_->Offer(vmm::kOffersHostPages);
   EXPECT_TRUE(producer_->OffersHostPages());
-  consumer_->OfferHostPages(false);
+  consumer_->Offer(vmm::kOffersVerdicts);
   EXPECT_FALSE(producer_->OffersHostPages());
 }
 

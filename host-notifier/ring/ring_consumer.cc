@@ -47,6 +47,13 @@ Result<UniqueFd> WatchEdges(int doorbell) {
   return epoll;
 }
 
+void Wake(std::uint32_t& word, std::uint32_t answer) {
+  // Relaxed: the word says all; the futex call orders it before the wake-up.
+  std::atomic_ref(word).store(answer, kRelaxed);
+  // Never waits, whatever a hostile VMM makes of the word: its own threads are all it can keep.
+  ::syscall(SYS_futex, &word, FUTEX_WAKE, std::numeric_limits<int>::max(), nullptr, nullptr, 0);
+}
+
 // Takes a pending edge, so that the wakeup descriptor is quiet until the next ring.
 void AcknowledgeEdge(int wakeup) {
   epoll_event event;
@@ -163,13 +170,14 @@ RingEvent RingConsumer::CopyOut(RingRecord& record, RingToken token) {
   const auto now_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
   const unsigned page_shift = attributes & 0xff;
   const unsigned injection = attributes >> 8 & 0xff;
-  const bool known_bits = attributes >> 16 <= vmm::kWalkedBit >> 16;
+  const bool known_bits = (attributes >> 16 & ~((vmm::kWalkedBit | vmm::kHeldBit) >> 16)) == 0;
   const bool known_injection = injection <= static_cast<unsigned>(vmm::kLastInjection);
   if (when > now_ns || count == 0 || page_shift > kLargestPageShift || !known_injection ||
       !known_bits)
     ++malformed_;
   event.when = when > now_ns ? now : MonoTime(std::chrono::nanoseconds(when));
   event.walked = (attributes & vmm::kWalkedBit) != 0;
+  event.held = (attributes & vmm::kHeldBit) != 0;
   event.count = count == 0 ? 1 : count;
   if (page_shift != 0 && page_shift <= kLargestPageShift)
     event.backing_page_size = std::uint64_t{1} << page_shift;
@@ -201,23 +209,27 @@ bool RingConsumer::TakesPlaceQuestions() const {
   return (Load(view_.header().takes) & vmm::kTakesPlaceQuestions) != 0;
 }
 
-void RingConsumer::OfferHostPages(bool offered) {
-  // Relaxed: see RingProducer::OffersHostPages.
-  std::atomic_ref(view_.header().offers).store(offered ? vmm::kOffersHostPages : 0, kRelaxed);
+void RingConsumer::Offer(std::uint32_t what) {
+  // Relaxed: see RingProducer::Offers.
+  std::atomic_ref(view_.header().offers).store(what, kRelaxed);
 }
 
 void RingConsumer::AnswerHostPage(RingToken token, vmm::HostPage answer) {
   if (token.lane >= view_.geometry().lanes) return;
-  std::uint32_t& word = view_.lane(token.lane).host_page;
-  // Relaxed: the word says all; the futex call orders it before the wake-up.
-  std::atomic_ref(word).store(vmm::HostPageAnswer(token.index + 1, answer), kRelaxed);
-  // Never waits, whatever a hostile VMM makes of the word: its own threads are all it can keep.
-  ::syscall(SYS_futex, &word, FUTEX_WAKE, std::numeric_limits<int>::max(), nullptr, nullptr, 0);
+  Wake(view_.lane(token.lane).host_page, vmm::HostPageAnswer(token.index + 1, answer));
+}
+
+void RingConsumer::AnswerHeld(RingToken token, vmm::HeldFor answer) {
+  if (token.lane >= view_.geometry().lanes) return;
+  Wake(view_.lane(token.lane).verdict, vmm::VerdictAnswer(token.index + 1, answer));
 }
 
 RingCounters RingConsumer::counters() const {
   RingCounters sum{.taken = taken_, .malformed = malformed_};
   sum.lost = Load(view_.header().laneless_losses);
+  sum.holds_begun = Load(view_.header().holds_begun);
+  sum.holds_answered = Load(view_.header().holds_answered);
+  sum.holds_timed_out = Load(view_.header().holds_timed_out);
   for (std::uint32_t i = 0; i < view_.geometry().lanes; ++i) {
     if (!InUse(i)) continue;
     vmm::LaneHeader& lane = view_.lane(i);

@@ -40,6 +40,7 @@ struct RingEvent {
   std::uint64_t backing_page_size = 0;  // bytes, 0 = unknown
   std::uint32_t count = 1;              // >= 1
   vmm::Injection injection = vmm::Injection::kNone;
+  bool held = false;  // the vCPU waits for AnswerHeld
 };
 
 struct RingCounters {
@@ -49,6 +50,9 @@ struct RingCounters {
   std::uint64_t failed_injections = 0;  // KVM refused the abort
   std::uint64_t native_fallbacks = 0;   // held vCPUs that were told in another way after all
   std::uint64_t rests = 0;              // pauses of vCPUs that faulted without getting anywhere
+  std::uint64_t holds_begun = 0;        // vCPUs that waited for a verdict
+  std::uint64_t holds_answered = 0;     // and got it in time
+  std::uint64_t holds_timed_out = 0;    // and did not
   std::uint64_t malformed = 0;          // records with a field that had to be corrected
 };
 
@@ -76,11 +80,14 @@ class RingConsumer {
   // Whether this VMM reads heal orders on its attach connection, by its own word.
   bool TakesHealOrders() const;
   bool TakesPlaceQuestions() const;
-  // Tells the VMM whether AnswerHostPage will follow each event with Injection::kNative.
-  void OfferHostPages(bool offered);
+  // Tells the VMM what will be answered: kOffersHostPages, AnswerHostPage to each event with
+  // Injection::kNative; kOffersVerdicts, AnswerHeld to each one with `held`.
+  void Offer(std::uint32_t what);
   // What became of the host's page behind an event whose vCPU is held; wakes it. Before or after
   // the release.
   void AnswerHostPage(RingToken token, vmm::HostPage answer);
+  // The same for an event with `held`. Of a lane's events only the newest waits.
+  void AnswerHeld(RingToken token, vmm::HeldFor answer);
 
   RingCounters counters() const;
 

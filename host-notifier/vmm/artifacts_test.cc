@@ -66,6 +66,7 @@ TEST(VmmLibrary, ExportsItsApiAloneAndNeedsLibcAlone) {
                                   "seaward_exit_from_kvm_run",
                                   "seaward_get_status",
                                   "seaward_publish",
+                                  "seaward_publish_and_hold",
                                   "seaward_report_failed_injection"};
   EXPECT_EQ(Exports(SEAWARD_VMM_LIBRARY), api);
   EXPECT_EQ(Needs(SEAWARD_VMM_LIBRARY), "libc.so.6\n");

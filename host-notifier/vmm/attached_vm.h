@@ -23,6 +23,10 @@ class AttachedVm {
   static Result<std::unique_ptr<AttachedVm>> Start(const AttachOptions& options,
                                                    Keeper::LineSink log);
 
+  // Whether a notifier is there that does so: a word that a dead one left behind offers nothing.
+  bool OffersHostPages() const { return keeper_->state().attached && ring_.OffersHostPages(); }
+  bool OffersVerdicts() const { return keeper_->state().attached && ring_.OffersVerdicts(); }
+
   RingProducer& ring() { return ring_; }
   const RingProducer& ring() const { return ring_; }
   Keeper& keeper() { return *keeper_; }

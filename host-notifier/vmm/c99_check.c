@@ -5,5 +5,6 @@ int seaward_c99_check(struct seaward_vmm* vm);
 
 int seaward_c99_check(struct seaward_vmm* vm) {
   struct seaward_exit exit = {sizeof exit, 0, SEAWARD_EXIT_GPA_VALID, 0, 0, 0, 0, 0, 0, 0};
-  return seaward_publish(vm, &exit);
+  struct seaward_hold hold = {sizeof hold, 2, 0, 0};
+  return seaward_publish(vm, &exit) + seaward_publish_and_hold(vm, &exit, &hold);
 }

@@ -7,6 +7,7 @@
 #include "host-notifier/vmm/interposer.h"
 #include "host-notifier/vmm/kvm_abi.h"
 #include "host-notifier/vmm/table_location.h"
+#include "host-notifier/vmm/vcpu_hold.h"
 
 namespace seaward::vmm {
 namespace {
@@ -155,23 +156,18 @@ bool Interposer::MayHold(const Vcpu& vcpu, const SeaExit& exit, ExitSink* sink) 
 }
 
 Interposer::Held Interposer::Hold(Vcpu& vcpu, const SeaExit& exit, ExitSink& sink) noexcept {
-  // A kick that comes between the look at immediate_exit and the wait is noticed a slice later.
   constexpr std::chrono::milliseconds kSlice{10};
-  const auto& immediate_exit = *static_cast<const volatile __u8*>(&vcpu.run->immediate_exit);
-  const MonoTime deadline = calls_.Now() + native_wait_;
-  while (calls_.Now() < deadline) {
-    if (immediate_exit != 0) return Held::kInterrupted;
-    switch (sink.AwaitHostPage(vcpu.index, kSlice)) {
-      case HostPage::kRetired:
-        vcpu.settled = exit.gpa;
-        return Held::kSettled;
-      case HostPage::kKept:
-        return Held::kNotSettled;
-      case HostPage::kUnanswered:
-        break;
-    }
-  }
-  return Held::kNotSettled;
+  HostPage answer = HostPage::kUnanswered;
+  const Waited waited = WaitAtExit(
+      native_wait_, kSlice, &vcpu.run->immediate_exit, [this] { return calls_.Now(); },
+      [&](std::chrono::nanoseconds slice) {
+        answer = sink.AwaitHostPage(vcpu.index, slice);
+        return answer != HostPage::kUnanswered;
+      });
+  if (waited == Waited::kInterrupted) return Held::kInterrupted;
+  if (answer != HostPage::kRetired) return Held::kNotSettled;
+  vcpu.settled = exit.gpa;
+  return Held::kSettled;
 }
 
 // Publishes, when there is a `sink`, and injects.

@@ -57,7 +57,7 @@ class ExitSink {
   virtual bool OffersHostPages() noexcept = 0;
   // Waits, for `slice` at most or until a signal, for what became of the host's page behind the
   // last exit of this vCPU.
-  virtual HostPage AwaitHostPage(std::uint32_t vcpu, std::chrono::milliseconds slice) noexcept = 0;
+  virtual HostPage AwaitHostPage(std::uint32_t vcpu, std::chrono::nanoseconds slice) noexcept = 0;
   virtual void CountNativeFallback(std::uint32_t vcpu) noexcept = 0;
   virtual void CountFailedInjection(std::uint32_t vcpu) noexcept = 0;
   virtual void CountRest(std::uint32_t vcpu) noexcept = 0;

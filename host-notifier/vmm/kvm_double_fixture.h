@@ -206,7 +206,7 @@ class RecordingSink final : public ExitSink {
     record_.exits.emplace_back(vcpu, exit);
   }
   bool OffersHostPages() noexcept override { return record_.offers_host_pages; }
-  HostPage AwaitHostPage(std::uint32_t, std::chrono::milliseconds) noexcept override {
+  HostPage AwaitHostPage(std::uint32_t, std::chrono::nanoseconds) noexcept override {
     return record_.host_page();
   }
   void CountNativeFallback(std::uint32_t) noexcept override { ++record_.native_fallbacks; }

@@ -102,11 +102,8 @@ class RingSink final : public ExitSink {
   void Publish(std::uint32_t vcpu, const SeaExit& exit) noexcept override {
     vm_->ring().Publish(vcpu, exit);
   }
-  bool OffersHostPages() noexcept override {
-    // A word that a dead notifier left behind offers nothing.
-    return vm_->keeper().state().attached && vm_->ring().OffersHostPages();
-  }
-  HostPage AwaitHostPage(std::uint32_t vcpu, std::chrono::milliseconds slice) noexcept override {
+  bool OffersHostPages() noexcept override { return vm_->OffersHostPages(); }
+  HostPage AwaitHostPage(std::uint32_t vcpu, std::chrono::nanoseconds slice) noexcept override {
     return vm_->ring().AwaitHostPage(vcpu, vm_->ring().LastSequence(vcpu), slice);
   }
   void CountNativeFallback(std::uint32_t vcpu) noexcept override {

@@ -43,7 +43,8 @@ struct RingHeader {
   std::uint32_t lanes;
   std::uint32_t records_per_lane;
   std::uint32_t record_bytes;
-  // Written by the notifier, beside constants because it hardly ever changes: kOffersHostPages.
+  // Written by the notifier, beside constants because it hardly ever changes: kOffersHostPages,
+  // kOffersVerdicts.
   std::uint32_t offers;
   // Written by the VMM before it attaches: kTakesHealOrders, kTakesPlaceQuestions.
   std::uint32_t takes;
@@ -53,7 +54,12 @@ struct RingHeader {
   std::uint32_t reserved1;
   // Exits of vCPUs whose number has no lane.
   std::uint64_t laneless_losses;
-  std::uint64_t reserved2[6];
+  // Written by vCPUs that are held for a verdict. What is in none of the last two ended for another
+  // reason, or has not ended.
+  std::uint64_t holds_begun;
+  std::uint64_t holds_answered;
+  std::uint64_t holds_timed_out;
+  std::uint64_t reserved2[3];
   // Bit n of word n/64: lane n has published at least once.
   std::uint64_t lanes_in_use[kMaxLanes / 64];
 };
@@ -71,7 +77,9 @@ struct LaneHeader {
   std::uint64_t released;  // records [0, released) may be written again
   // HostPageAnswer to the newest answered record whose vCPU is held; a futex of that vCPU.
   std::uint32_t host_page;
-  std::uint32_t reserved2;
+  // VerdictAnswer to the newest held record of the lane; the same for vCPUs that wait for a
+  // verdict.
+  std::uint32_t verdict;
   std::uint64_t reserved1[6];
 };
 
@@ -86,16 +94,21 @@ struct RingRecord {
   // Exits that this record stands for, and kCountClosed once the notifier took it.
   std::uint32_t count;
   // Bits 0-7: log2 of the backing page size, 0 = unknown. Bits 8-15: Injection. Bit 16: kWalkedBit.
+  // Bit 17: kHeldBit.
   // The others are 0; a reader that meets one which it does not know counts the record as malformed
   // and uses the rest.
   std::uint32_t attributes;
 };
 
 inline constexpr std::uint32_t kWalkedBit = std::uint32_t{1} << 16;
+// The vCPU waits, a short time, for the guest's verdict on the page.
+inline constexpr std::uint32_t kHeldBit = std::uint32_t{1} << 17;
 
 // RingHeader.offers: this notifier takes the host's page away while a vCPU is held at its exit
 // (Injection::kNative), and answers.
 inline constexpr std::uint32_t kOffersHostPages = 1;
+// This notifier answers records with kHeldBit; older ones take the bit for a malformed record.
+inline constexpr std::uint32_t kOffersVerdicts = 2;
 
 // RingHeader.takes: this VMM reads HealOrders (heal_message.h) on its attach connection and answers
 // them. 0 in rings of older libraries, which hang up when they are spoken to.
@@ -106,9 +119,27 @@ inline constexpr std::uint32_t kTakesPlaceQuestions = 2;
 // What became of the host's page behind a record. 0 in the word: nothing yet.
 enum class HostPage : std::uint32_t { kUnanswered = 0, kRetired = 1, kKept = 2 };
 
+// What a vCPU is told that is held for the guest's verdict on a page. kNone: nobody knows of one to
+// wait for.
+enum class HeldFor : std::uint32_t { kUnanswered = 0, kVerdict = 1, kNone = 2 };
+
 // The word that answers the record with this sequence: any other word in its place is no answer.
-constexpr std::uint32_t HostPageAnswer(std::uint64_t sequence, HostPage answer) {
+template <class Answer>
+constexpr std::uint32_t AnswerWord(std::uint64_t sequence, Answer answer) {
   return static_cast<std::uint32_t>(sequence << 2) | static_cast<std::uint32_t>(answer);
+}
+constexpr std::uint32_t HostPageAnswer(std::uint64_t sequence, HostPage answer) {
+  return AnswerWord(sequence, answer);
+}
+constexpr std::uint32_t VerdictAnswer(std::uint64_t sequence, HeldFor answer) {
+  return AnswerWord(sequence, answer);
+}
+// What `word` answers to that record; 0 when nothing.
+template <class Answer>
+constexpr Answer AnswerIn(std::uint32_t word, std::uint64_t sequence) {
+  for (const auto answer : {Answer{1}, Answer{2}})
+    if (word == AnswerWord(sequence, answer)) return answer;
+  return Answer{0};
 }
 
 inline constexpr std::uint32_t kCountClosed = std::uint32_t{1} << 31;

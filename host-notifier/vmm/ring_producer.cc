@@ -31,13 +31,18 @@ constexpr std::uint64_t PageOf(std::uint64_t address) {
   return address & ~(kPoisonGranule - 1);
 }
 
+// The bits of RingRecord.attributes that are the exit's own.
+constexpr std::uint32_t MarksOf(const SeaExit& exit) {
+  return (exit.walked ? kWalkedBit : 0) | (exit.held ? kHeldBit : 0);
+}
+
 // The same fact once more: everything but the time and the offset inside the page is equal.
 // And the vCPU waits for an answer in both or in neither.
 bool SameFact(const RingRecord& record, const SeaExit& exit) {
   const bool waits = (record.attributes >> 8 & 0xff) == static_cast<unsigned>(Injection::kNative);
   if (waits != (exit.injection == Injection::kNative)) return false;
   return record.flags == exit.flags && record.esr == exit.esr &&
-         ((record.attributes & kWalkedBit) != 0) == exit.walked &&
+         (record.attributes & (kWalkedBit | kHeldBit)) == MarksOf(exit) &&
          (PageOf(record.gpa) == PageOf(exit.gpa.value) || Lives(Mutant::kCoalesceDistinct)) &&
          PageOf(record.gva) == PageOf(exit.gva.value) &&
          PageOf(record.hva) == PageOf(exit.hva.value);
@@ -48,9 +53,22 @@ bool SameFact(const RingRecord& record, const SeaExit& exit) {
 std::uint32_t FactHash(const SeaExit& exit) {
   const std::uint64_t gpa = Lives(Mutant::kCoalesceDistinct) ? 0 : PageOf(exit.gpa.value);
   const std::uint64_t flags = exit.flags << 1 ^ (exit.injection == Injection::kNative ? 1 : 0);
-  const std::uint64_t all = (gpa | (exit.walked ? 1 : 0)) ^ std::rotl(PageOf(exit.gva.value), 23) ^
+  const std::uint64_t all = (gpa | MarksOf(exit) >> 16) ^ std::rotl(PageOf(exit.gva.value), 23) ^
                             std::rotl(PageOf(exit.hva.value), 41) ^ std::rotl(exit.esr, 7) ^ flags;
   return static_cast<std::uint32_t>(all * 0x9e3779b97f4a7c15 >> 32);
+}
+
+// The answer to a record, after `slice` at most; a signal ends the wait early.
+template <class Answer>
+Answer AwaitAnswer(std::uint32_t& word, std::uint64_t sequence, std::chrono::nanoseconds slice) {
+  // Relaxed: the word stands alone, what it speaks of is the kernel's, or the guest's.
+  const std::uint32_t before = Atomic(word).load(std::memory_order_relaxed);
+  if (const auto known = AnswerIn<Answer>(before, sequence); known != Answer{0}) return known;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(slice);
+  const timespec timeout{.tv_sec = seconds.count(), .tv_nsec = (slice - seconds).count()};
+  // Shared, not private: the notifier wakes from another process. The time is CLOCK_MONOTONIC's.
+  ::syscall(SYS_futex, &word, FUTEX_WAIT, before, &timeout, nullptr, 0);
+  return AnswerIn<Answer>(Atomic(word).load(std::memory_order_relaxed), sequence);
 }
 
 // All at once, without a branch for each: nearly always none is it.
@@ -134,7 +152,7 @@ inline void RingProducer::ReadReleased(Lane& own) noexcept {
 inline bool RingProducer::BellIsDue(Lane& own, const SeaExit& exit, bool repeat) noexcept {
   own.repeats = repeat ? own.repeats + 1 : 0;
   // A held vCPU waits for the notifier.
-  const bool waits = exit.injection == Injection::kNative;
+  const bool waits = exit.held || exit.injection == Injection::kNative;
   if (own.repeats > kPromptRepeats && !waits && exit.when - own.bell < kLookAgain) return false;
   own.bell = exit.when;
   return true;
@@ -178,8 +196,7 @@ void RingProducer::Announce(std::uint32_t vcpu) noexcept {
   Atomic(record.hva).store(exit.hva.value, relaxed);
   Atomic(record.count).store(1, relaxed);
   const std::uint32_t injection = static_cast<std::uint8_t>(exit.injection);
-  Atomic(record.attributes)
-      .store(exit.page_shift | injection << 8 | (exit.walked ? kWalkedBit : 0), relaxed);
+  Atomic(record.attributes).store(exit.page_shift | injection << 8 | MarksOf(exit), relaxed);
   own.facts[own.next % kCoalesceWindow] = hash;
   // Release, so that whoever sees the number sees the record; sequentially consistent, for
   // RingDoorbell.
@@ -233,27 +250,38 @@ std::uint64_t RingProducer::LastSequence(std::uint32_t vcpu) const noexcept {
   return vcpu < lanes_.size() ? lanes_[vcpu].last : 0;
 }
 
-bool RingProducer::OffersHostPages() const noexcept {
+bool RingProducer::Offers(std::uint32_t what) const noexcept {
   // Relaxed: a hint; a wrong one costs one bounded wait, or one exit told in another way.
-  return (Atomic(view_.header().offers).load(std::memory_order_relaxed) & kOffersHostPages) != 0;
+  return (Atomic(view_.header().offers).load(std::memory_order_relaxed) & what) != 0;
+}
+
+bool RingProducer::OffersHostPages() const noexcept {
+  return Offers(kOffersHostPages);
+}
+
+bool RingProducer::OffersVerdicts() const noexcept {
+  return Offers(kOffersVerdicts);
 }
 
 HostPage RingProducer::AwaitHostPage(std::uint32_t vcpu, std::uint64_t sequence,
-                                     std::chrono::milliseconds slice) noexcept {
+                                     std::chrono::nanoseconds slice) noexcept {
   if (vcpu >= lanes_.size()) return HostPage::kUnanswered;
-  std::uint32_t& word = view_.lane(vcpu).host_page;
-  const auto answer = [&](std::uint32_t seen) {
-    for (const HostPage a : {HostPage::kRetired, HostPage::kKept})
-      if (seen == HostPageAnswer(sequence, a)) return a;
-    return HostPage::kUnanswered;
-  };
-  // Relaxed: the word stands alone, what it speaks of is the kernel's.
-  const std::uint32_t before = Atomic(word).load(std::memory_order_relaxed);
-  if (const HostPage known = answer(before); known != HostPage::kUnanswered) return known;
-  const timespec timeout{.tv_sec = slice.count() / 1000, .tv_nsec = slice.count() % 1000 * 1000000};
-  // Shared, not private: the notifier wakes from another process.
-  ::syscall(SYS_futex, &word, FUTEX_WAIT, before, &timeout, nullptr, 0);
-  return answer(Atomic(word).load(std::memory_order_relaxed));
+  return AwaitAnswer<HostPage>(view_.lane(vcpu).host_page, sequence, slice);
+}
+
+HeldFor RingProducer::AwaitVerdict(std::uint32_t vcpu, std::uint64_t sequence,
+                                   std::chrono::nanoseconds slice) noexcept {
+  if (vcpu >= lanes_.size()) return HeldFor::kUnanswered;
+  return AwaitAnswer<HeldFor>(view_.lane(vcpu).verdict, sequence, slice);
+}
+
+void RingProducer::CountHold(HoldStep step) noexcept {
+  RingHeader& header = view_.header();
+  std::uint64_t& counter = step == HoldStep::kBegun      ? header.holds_begun
+                           : step == HoldStep::kAnswered ? header.holds_answered
+                                                         : header.holds_timed_out;
+  // Several vCPUs may meet here; relaxed, it is a count and nothing more.
+  Atomic(counter).fetch_add(1, std::memory_order_relaxed);
 }
 
 void RingProducer::CountNativeFallback(std::uint32_t vcpu) noexcept {

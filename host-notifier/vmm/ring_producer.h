@@ -43,8 +43,14 @@ class RingProducer {
   // notifier's to write: nothing but the two answers to this very record means anything. Changes
   // errno.
   HostPage AwaitHostPage(std::uint32_t vcpu, std::uint64_t sequence,
-                         std::chrono::milliseconds slice) noexcept;
+                         std::chrono::nanoseconds slice) noexcept;
+  // The same two for the guest's verdict on the page of a record with `held`.
+  bool OffersVerdicts() const noexcept;
+  HeldFor AwaitVerdict(std::uint32_t vcpu, std::uint64_t sequence,
+                       std::chrono::nanoseconds slice) noexcept;
 
+  enum class HoldStep { kBegun, kAnswered, kTimedOut };
+  void CountHold(HoldStep step) noexcept;
   void CountNativeFallback(std::uint32_t vcpu) noexcept;
   void CountFailedInjection(std::uint32_t vcpu) noexcept;
   // The vCPU was slowed down because it faults without getting anywhere.
@@ -89,6 +95,7 @@ class RingProducer {
   Published Lose(Lane& own) noexcept;
   void Announce(std::uint32_t vcpu) noexcept;
   void Write(Lane& own, const SeaExit& exit, std::uint32_t hash) noexcept;
+  bool Offers(std::uint32_t what) const noexcept;
   void RingDoorbell() noexcept;
   void WakeNotifier() noexcept;
 

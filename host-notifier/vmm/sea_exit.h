@@ -36,6 +36,7 @@ struct SeaExit {
   HostVirtAddr hva;             // 0 = unknown
   std::uint8_t page_shift = 0;  // log2 of the backing page size, 0 = unknown
   Injection injection = Injection::kNone;
+  bool held = false;  // the vCPU waits for the guest's verdict before the guest is told
 };
 
 }  // namespace seaward::vmm

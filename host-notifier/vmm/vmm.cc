@@ -9,11 +9,13 @@
 #include "host-notifier/vmm/attached_vm.h"
 #include "host-notifier/vmm/injection.h"
 #include "host-notifier/vmm/kvm_abi.h"
+#include "host-notifier/vmm/vcpu_hold.h"
 
 namespace vmm = seaward::vmm;
 
 struct seaward_vmm {
   std::unique_ptr<vmm::AttachedVm> vm;
+  std::chrono::microseconds hold{0};
 };
 
 namespace {
@@ -81,6 +83,8 @@ int seaward_attach(const seaward_config* config, seaward_vmm** out) {
   if (out == nullptr) return -EINVAL;
   *out = nullptr;
   if (config == nullptr || config->struct_size != sizeof *config) return -EINVAL;
+  const std::chrono::microseconds hold(config->hold_us);
+  if (hold > vmm::kLongestHold) return -EINVAL;
   try {
     vmm::Keeper::LineSink log = [](seaward::LogLevel, std::string_view) {};
     if (config->log != nullptr)
@@ -90,7 +94,7 @@ int seaward_attach(const seaward_config* config, seaward_vmm** out) {
       };
     auto vm = vmm::AttachedVm::Start(OptionsOf(*config), std::move(log));
     if (!vm) return ErrnoOf(vm.error());
-    *out = new seaward_vmm{std::move(*vm)};
+    *out = new seaward_vmm{std::move(*vm), hold};
     return 0;
   } catch (const std::bad_alloc&) {
     return -ENOMEM;
@@ -112,6 +116,28 @@ int seaward_publish(seaward_vmm* vm, const seaward_exit* exit) {
       return SEAWARD_LOST;
   }
   return -EINVAL;
+}
+
+int seaward_publish_and_hold(seaward_vmm* vm, const seaward_exit* exit, const seaward_hold* hold) {
+  if (vm == nullptr || exit == nullptr || exit->struct_size != sizeof *exit || hold == nullptr ||
+      hold->struct_size != sizeof *hold)
+    return -EINVAL;
+  vmm::SeaExit sea = SeaExitOf(*exit);
+  sea.held = vm->hold.count() != 0 && vm->vm->OffersVerdicts() &&
+             vmm::IsWorthHolding(sea, hold->pstate, hold->vcpus);
+  vmm::RingProducer& ring = vm->vm->ring();
+  if (ring.Publish(exit->vcpu, sea) == vmm::Published::kLost || !sea.held) return SEAWARD_NOT_HELD;
+  switch (vmm::HoldForVerdict(ring, exit->vcpu, vm->hold, hold->immediate_exit,
+                              seaward::SystemClock())) {
+    case vmm::HoldEnd::kVerdict:
+      return SEAWARD_HOLD_ANSWERED;
+    case vmm::HoldEnd::kTimedOut:
+      return SEAWARD_HOLD_TIMED_OUT;
+    case vmm::HoldEnd::kNone:
+    case vmm::HoldEnd::kInterrupted:
+      break;
+  }
+  return SEAWARD_HOLD_ENDED;
 }
 
 void seaward_report_failed_injection(seaward_vmm* vm, uint32_t vcpu) {

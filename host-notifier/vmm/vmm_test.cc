@@ -82,6 +82,26 @@ TEST_F(CApi, WorksWithoutANotifierUntilTheRingIsFull) {
   EXPECT_EQ(status.failed_injections, 1u);
 }
 
+TEST_F(CApi, HoldsNoVcpuWithoutANotifierThatAnswers) {
+  config_.hold_us = 1000000;
+  ASSERT_EQ(seaward_attach(&config_, &vm_), 0);
+  seaward_hold hold{.struct_size = sizeof hold, .vcpus = 2, .pstate = 0, .immediate_exit = nullptr};
+  errno = 55;
+  EXPECT_EQ(seaward_publish_and_hold(vm_, &exit_, &hold), SEAWARD_NOT_HELD);
+  EXPECT_EQ(errno, 55);
+  EXPECT_EQ(Status().published, 1u) << "and the exit is on its way";
+  EXPECT_EQ(seaward_publish_and_hold(vm_, &exit_, nullptr), -EINVAL);
+  EXPECT_EQ(seaward_publish_and_hold(nullptr, &exit_, &hold), -EINVAL);
+  hold.struct_size = 4;
+  EXPECT_EQ(seaward_publish_and_hold(vm_, &exit_, &hold), -EINVAL);
+  EXPECT_EQ(Status().coalesced, 0u) << "refused calls publish nothing";
+}
+
+TEST_F(CApi, HoldsNoVcpuForLongerThanASecond) {
+  config_.hold_us = 1000001;
+  EXPECT_EQ(seaward_attach(&config_, &vm_), -EINVAL);
+}
+
 TEST_F(CApi, RefusesBadArgumentsWithoutHarm) {
   EXPECT_EQ(seaward_attach(nullptr, &vm_), -EINVAL);
   EXPECT_EQ(seaward_attach(&config_, nullptr), -EINVAL);

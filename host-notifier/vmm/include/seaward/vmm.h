@@ -13,8 +13,9 @@
  *     }
  *
  * Promises: publishing never waits, never allocates, never logs; nothing here ends the process or
- * raises a signal; without a notifier everything succeeds and the exits wait in memory until one
- * comes (a background thread keeps attaching). C99; no other header of Seaward is needed.
+ * raises a signal; no vCPU is held for longer than the VMM said (hold_us, 0 unless it is set);
+ * without a notifier everything succeeds and the exits wait in memory until one comes (a background
+ * thread keeps attaching). C99; no other header of Seaward is needed.
  *
  * Results: 0 or positive = success, negative = -errno.
  */
@@ -66,7 +67,7 @@ struct seaward_config {
   uint32_t struct_size;      /* sizeof(struct seaward_config) */
   uint32_t max_vcpus;        /* 0 = 512, at most 1024 */
   uint32_t records_per_vcpu; /* 0 = 128; a power of two, 2 to 1024 */
-  uint32_t hold_us;          /* reserved, 0 */
+  uint32_t hold_us;          /* of seaward_publish_and_hold; 0 = never, at most 1000000 */
   const char* attach_socket; /* NULL = SEAWARD_DEFAULT_ATTACH_SOCKET */
   const uint8_t* vm_uuid;    /* 16 bytes in text order, or NULL: the notifier finds out itself */
   /* Called from the background thread only; must not call back. NULL = silent. */
@@ -86,6 +87,21 @@ struct seaward_exit {
   uint32_t backing_page_size; /* bytes, a power of two, 0 = unknown */
   uint32_t injection;         /* enum seaward_injection */
   uint64_t when_ns;           /* CLOCK_MONOTONIC, 0 = now */
+};
+
+/* What seaward_publish_and_hold goes by. */
+struct seaward_hold {
+  uint32_t struct_size; /* sizeof(struct seaward_hold) */
+  uint32_t vcpus;       /* that run this guest: the only one is never held, who would answer? */
+  uint64_t pstate;      /* of this vCPU (KVM_GET_ONE_REG): it is held for processes only, at EL0 */
+  const volatile uint8_t* immediate_exit; /* kvm_run's, which ends the hold; NULL: none */
+};
+
+enum seaward_held {
+  SEAWARD_NOT_HELD = 0,      /* hold_us is 0, no notifier answers, or it would not help */
+  SEAWARD_HOLD_ANSWERED = 1, /* the guest has said what became of the page */
+  SEAWARD_HOLD_ENDED = 2,    /* immediate_exit, or no verdict is to be waited for */
+  SEAWARD_HOLD_TIMED_OUT = 3
 };
 
 struct seaward_status {
@@ -110,6 +126,13 @@ SEAWARD_API void seaward_detach(struct seaward_vmm* vm);
 
 /* enum seaward_published; -EINVAL for a NULL or foreign-sized argument. Keeps errno. */
 SEAWARD_API int seaward_publish(struct seaward_vmm* vm, const struct seaward_exit* exit);
+
+/* seaward_publish for an exit that the guest is told of afterwards: waits, for hold_us at most,
+ * until the guest has retired the page, so that the process that dies of the abort cannot give it
+ * back before. Whatever comes back, go on and inject. enum seaward_held, also when the exit was
+ * lost; -EINVAL for a NULL or foreign-sized argument. Keeps errno. */
+SEAWARD_API int seaward_publish_and_hold(struct seaward_vmm* vm, const struct seaward_exit* exit,
+                                         const struct seaward_hold* hold);
 
 /* KVM refused the abort for an exit that was published as injected. */
 SEAWARD_API void seaward_report_failed_injection(struct seaward_vmm* vm, uint32_t vcpu);
