@@ -48,6 +48,9 @@ class AttachedRing {
   void AnswerHostPage(ring::RingToken token, vmm::HostPage answer) {
     attachment_.ring.AnswerHostPage(token, answer);
   }
+  void AnswerHeld(ring::RingToken token, vmm::HeldFor answer) {
+    attachment_.ring.AnswerHeld(token, answer);
+  }
 
   bool TakesHealOrders() const { return !ended_ && attachment_.ring.TakesHealOrders(); }
   bool SendHealOrder(const vmm::HealOrder& order) const {

@@ -45,19 +45,20 @@ PoisonEvent EventOfExit(const ring::RingEvent& exit, WallTime wall) {
 }
 
 void EventIntake::Take(const PoisonEvent& event, const std::optional<ProcessIdentity>& source,
-                       Recorded recorded) {
+                       Recorded recorded, Delivered delivered) {
   ++counts_.not_yet_recorded;
   if (!event.range) {
     CountUnplaced(event);
     return Record(event, source, std::nullopt, std::move(recorded));
   }
   ++counts_.located;
-  context_.ids.WithId([weak = weak_from_this(), event, source,
-                       recorded = std::move(recorded)](std::uint64_t id) mutable {
+  context_.ids.WithId([weak = weak_from_this(), event, source, recorded = std::move(recorded),
+                       delivered = std::move(delivered)](std::uint64_t id) mutable {
     const auto self = weak.lock();
     if (self == nullptr) return;
-    self->Deliver(event, *event.range, id);
+    const std::uint64_t page_id = self->Deliver(event, *event.range, id);
     self->Record(event, source, id, std::move(recorded));
+    if (delivered) delivered(page_id);
   });
 }
 
@@ -83,7 +84,8 @@ void EventIntake::CountUnplaced(const PoisonEvent& event) {
                                    {"count", std::to_string(event.count)}});
 }
 
-void EventIntake::Deliver(const PoisonEvent& event, const ByteRange& range, std::uint64_t page_id) {
+std::uint64_t EventIntake::Deliver(const PoisonEvent& event, const ByteRange& range,
+                                   std::uint64_t page_id) {
   const PageBook::Noted noted = book_.Note(range, event.evidence, page_id);
   std::string_view delivery = "known";
   if (noted.tell_guest) delivery = ToText(session_.Deliver(noted.entry));
@@ -96,6 +98,7 @@ void EventIntake::Deliver(const PoisonEvent& event, const ByteRange& range, std:
                        {"count", std::to_string(event.count)},
                        {"page", std::to_string(noted.entry.id)},
                        {"delivery", std::string(delivery)}});
+  return noted.entry.id;
 }
 
 void EventIntake::Record(const PoisonEvent& event, const std::optional<ProcessIdentity>& source,

@@ -22,6 +22,8 @@ PoisonEvent EventOfExit(const ring::RingEvent& exit, WallTime wall);
 class EventIntake : public std::enable_shared_from_this<EventIntake> {
  public:
   using Recorded = std::function<void(const Result<ledger::RecordedEvent>&)>;
+  // Named by the id of its page, which the guest has been told of, or knew.
+  using Delivered = std::function<void(std::uint64_t page_id)>;
 
   // The references outlive the intake.
   EventIntake(const VmContext& context, ledger::VmIdentity vm, const Logger& log,
@@ -33,9 +35,10 @@ class EventIntake : public std::enable_shared_from_this<EventIntake> {
   PageBook& book() { return book_; }
 
   // `source` is the process in which event.hva is an address. `recorded` is called when the event
-  // is durable, or cannot ever be (kInvalid, kLimit).
+  // is durable, or cannot ever be (kInvalid, kLimit); `delivered`, which may be empty, before that,
+  // when the event is about a page.
   void Take(const PoisonEvent& event, const std::optional<ProcessIdentity>& source,
-            Recorded recorded);
+            Recorded recorded, Delivered delivered = {});
 
   // By location, for the status.
   struct Counts {
@@ -50,7 +53,8 @@ class EventIntake : public std::enable_shared_from_this<EventIntake> {
 
  private:
   void CountUnplaced(const PoisonEvent& event);
-  void Deliver(const PoisonEvent& event, const ByteRange& range, std::uint64_t page_id);
+  // The id of the page that holds the range.
+  std::uint64_t Deliver(const PoisonEvent& event, const ByteRange& range, std::uint64_t page_id);
   void Record(const PoisonEvent& event, const std::optional<ProcessIdentity>& source,
               std::optional<std::uint64_t> page_id, Recorded recorded);
   void Finish(const PoisonEvent& event, std::optional<std::uint64_t> page_id,

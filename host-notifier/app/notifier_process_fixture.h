@@ -84,12 +84,13 @@ class NotifierProcessTest : public ::testing::Test {
     ASSERT_TRUE(listener) << listener.error().Text();
     listener_ = std::move(*listener);
   }
-  void VmmAttaches(const char* vm = kVm) {
+  void VmmAttaches(const char* vm = kVm, std::uint32_t hold_us = 0) {
     const Uuid uuid = *ParseUuid(vm);
     const std::string socket = dir_ / "attach.sock";
     seaward_config config{};
     config.struct_size = sizeof(config);
     config.attach_socket = socket.c_str();
+    config.hold_us = hold_us;
     config.vm_uuid = reinterpret_cast<const std::uint8_t*>(uuid.bytes.data());
     ASSERT_EQ(0, seaward_attach(&config, &vmm_));
   }

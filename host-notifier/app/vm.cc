@@ -60,7 +60,7 @@ Vm::~Vm() = default;
 void Vm::Seen(std::optional<std::string> channel_socket, bool has_ghes) {
   gone_ = false;
   has_ghes_ = has_ghes;
-  OfferHostPages();
+  OfferToRings();
   link_.Connect(std::move(channel_socket));
   FollowProcess();
   migration_->RetryMark();
@@ -80,7 +80,7 @@ Status Vm::Attach(ring::Attachment attachment) {
   auto ring = AttachedRing::Make(context_.loop, std::move(attachment), ++rings_made_, *this);
   if (!ring) return Forward(ring);
   rings_.push_back(std::move(*ring));
-  OfferHostPages();
+  OfferToRings();
   attach_timer_.Cancel();
   if (incarnation_) alarms_.Lower(ledger::AlarmKind::kUnattached);
   FollowProcess();

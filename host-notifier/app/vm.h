@@ -12,6 +12,7 @@
 
 #include "host-notifier/app/attached_ring.h"
 #include "host-notifier/app/event_intake.h"
+#include "host-notifier/app/held_vcpus.h"
 #include "host-notifier/app/limited_sink.h"
 #include "host-notifier/app/migration_watch.h"
 #include "host-notifier/app/place_asker.h"
@@ -139,10 +140,13 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   void EndIncarnation(std::string_view why);
   void IncarnationKnown(const ProcessIdentity& process, const Result<Known>& known);
   void ResumeRings();
-  void OfferHostPages();
+  void OfferToRings();
   AttachedRing* RingNumber(std::uint64_t number);
   void ExitRecorded(std::uint64_t ring, const ring::RingEvent& exit,
                     const Result<ledger::RecordedEvent>& recorded);
+  // A vCPU waits for the guest's verdict on a page.
+  void PageDelivered(const HeldVcpus::Vcpu& vcpu, const ByteRange& range, std::uint64_t page_id);
+  void AnswerHeldVcpu(const HeldVcpus::Vcpu& vcpu, vmm::HeldFor answer);
   void AnswerHeldExit(std::uint64_t ring, ring::RingToken token,
                       const Result<ledger::RecordedEvent>& recorded);
   VmHealer::Edges HealEdges();
@@ -182,6 +186,7 @@ class Vm final : public std::enable_shared_from_this<Vm>,
   std::shared_ptr<VmHealer> healer_;
   PlaceAsker places_;
   std::vector<std::unique_ptr<AttachedRing>> rings_;
+  HeldVcpus held_;
 
   std::optional<ProcessIdentity> process_;  // whose incarnation this is, or is about to be
   std::optional<Uuid> incarnation_;         // known to the ledger

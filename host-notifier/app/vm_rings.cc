@@ -7,8 +7,10 @@
 
 namespace seaward {
 
-void Vm::OfferHostPages() {
-  const std::uint32_t what = context_.retirer.RetiresHeld(has_ghes_) ? vmm::kOffersHostPages : 0;
+void Vm::OfferToRings() {
+  // While nothing is taken nothing is answered.
+  std::uint32_t what = paused_ ? 0 : vmm::kOffersVerdicts;
+  if (context_.retirer.RetiresHeld(has_ghes_)) what |= vmm::kOffersHostPages;
   for (const auto& ring : rings_) ring->Offer(what);
 }
 
@@ -30,12 +32,36 @@ AttachedRing* Vm::RingNumber(std::uint64_t number) {
 
 void Vm::RingEventTaken(AttachedRing& from, const ring::RingEvent& event) {
   if (Lives(Mutant::kReleaseEarly)) from.Release(event.token);
-  intake_->Take(EventOfExit(event, context_.clock.WallNow()), from.process(),
-                [weak = weak_from_this(), number = from.number(),
-                 event](const Result<ledger::RecordedEvent>& recorded) {
-                  if (const auto self = weak.lock()) self->ExitRecorded(number, event, recorded);
-                });
+  const PoisonEvent poison = EventOfExit(event, context_.clock.WallNow());
+  const HeldVcpus::Vcpu vcpu{from.number(), event.token};
+  EventIntake::Delivered delivered;
+  if (event.held) {
+    held_.Begin(vcpu);
+    if (!poison.range) AnswerHeldVcpu(vcpu, vmm::HeldFor::kNone);
+    delivered = [weak = weak_from_this(), vcpu, range = poison.range](std::uint64_t page_id) {
+      if (const auto self = weak.lock()) self->PageDelivered(vcpu, *range, page_id);
+    };
+  }
+  intake_->Take(
+      poison, from.process(),
+      [weak = weak_from_this(), number = from.number(),
+       event](const Result<ledger::RecordedEvent>& recorded) {
+        if (const auto self = weak.lock()) self->ExitRecorded(number, event, recorded);
+      },
+      std::move(delivered));
   AfterSession();
+}
+
+// The vCPU waits a few milliseconds: what takes longer is not worth any of them.
+void Vm::PageDelivered(const HeldVcpus::Vcpu& vcpu, const ByteRange& range, std::uint64_t page_id) {
+  if (session_.HasFinalWord(page_id, range)) return AnswerHeldVcpu(vcpu, vmm::HeldFor::kVerdict);
+  if (!session_stands()) return AnswerHeldVcpu(vcpu, vmm::HeldFor::kNone);
+  held_.WaitFor(vcpu, range);
+}
+
+void Vm::AnswerHeldVcpu(const HeldVcpus::Vcpu& vcpu, vmm::HeldFor answer) {
+  AttachedRing* ring = RingNumber(vcpu.ring);
+  if (held_.End(vcpu) && ring != nullptr) ring->AnswerHeld(vcpu.token, answer);
 }
 
 void Vm::ExitRecorded(std::uint64_t ring, const ring::RingEvent& exit,
@@ -75,6 +101,7 @@ void Vm::RingEnded(AttachedRing& from) {
                              {"pid", std::to_string(from.process().pid)},
                              {"records", std::to_string(counters.taken)},
                              {"lost", std::to_string(counters.lost)}});
+  held_.RingEnded(from.number());
   std::erase_if(rings_, [&](const auto& ring) { return ring.get() == &from; });
   if (!rings_.empty()) return;
   places_.Stop();
@@ -145,6 +172,9 @@ ring::RingCounters Vm::ring_counters() const {
     sum.failed_injections += one.failed_injections;
     sum.native_fallbacks += one.native_fallbacks;
     sum.rests += one.rests;
+    sum.holds_begun += one.holds_begun;
+    sum.holds_answered += one.holds_answered;
+    sum.holds_timed_out += one.holds_timed_out;
     sum.malformed += one.malformed;
   }
   return sum;

@@ -54,11 +54,13 @@ void Vm::Reload() {
 
 void Vm::PauseIntake() {
   paused_ = true;
+  OfferToRings();
   for (const auto& ring : rings_) ring->Pause();
 }
 
 void Vm::ResumeIntake() {
   paused_ = false;
+  OfferToRings();
   ResumeRings();
 }
 

@@ -88,6 +88,10 @@ class Session {
   const Uuid& incarnation() const { return incarnation_; }
   std::size_t wanted_entries() const { return pages_.size(); }
   std::size_t unanswered_entries() const { return pages_.unanswered(); }
+  // Nothing else is to come about these bytes of the entry in this boot: they have a final verdict.
+  bool HasFinalWord(std::uint64_t id, const ByteRange& range) const {
+    return pages_.HasFinalWord(id, range);
+  }
   // Those of them that the guest owes for longer than SessionLimits::verdict_deadline.
   std::size_t overdue_entries() const { return overdue_ ? pages_.unanswered() : 0; }
   std::size_t outstanding_bytes() const { return outbox_.outstanding_bytes(); }

@@ -347,6 +347,26 @@ TEST_F(SessionTest, ReplaySendsAnsweredPagesOnceMore) {
   EXPECT_EQ(session_.phase(), Phase::kLive);
 }
 
+TEST_F(SessionTest, KnowsTheFinalWordOfThisBootOnEachPieceOfAnEntry) {
+  guest_.set_decide([](const PoisonEntry&) { return std::vector<VerdictRecord>{}; });
+  const PoisonEntry two{1, Page(2, 2), Evidence::kConsumed, false};
+  KnowWanted({two, Entry(5)});
+  session_.ChannelOpened();
+  Exchange();
+  EXPECT_FALSE(session_.HasFinalWord(1, Page(2)));
+  VerdictRecord record = Record(1, Outcome::kInKernel);
+  record.range = Page(2);
+  GuestJudges({record});
+  EXPECT_TRUE(session_.HasFinalWord(1, Page(2)));
+  EXPECT_FALSE(session_.HasFinalWord(1, Page(3)));
+  EXPECT_FALSE(session_.HasFinalWord(1, Page(2, 2)));
+  EXPECT_FALSE(session_.HasFinalWord(7, Page(2))) << "no such entry";
+  GuestJudges({Record(5, Outcome::kDeferred)});
+  EXPECT_FALSE(session_.HasFinalWord(5, Page(10)));
+  GuestReboots(kSecondBoot);
+  EXPECT_FALSE(session_.HasFinalWord(1, Page(2))) << "another boot";
+}
+
 TEST_F(SessionTest, ReplayWithoutASessionWaitsForTheNextOne) {
   GoLive({Entry(1)});
   session_.ChannelClosed();

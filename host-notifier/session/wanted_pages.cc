@@ -182,6 +182,13 @@ bool WantedPages::WasGiven(std::uint64_t id, const ByteRange& page,
   return Encloses(range.AlignedTo(guest_page_size), page) && page.Overlaps(range);
 }
 
+bool WantedPages::HasFinalWord(std::uint64_t id, const ByteRange& range) const {
+  const auto it = pages_.find(id);
+  if (it == pages_.end()) return false;
+  const Page& page = it->second;
+  return page.on_record || (page.verdicts.Covers(range) && !page.verdicts.AnyDeferred());
+}
+
 Judgement WantedPages::Judge(const VerdictRecord& record, std::uint32_t guest_page_size,
                              MonoTime now) {
   const auto it = pages_.find(record.id);

@@ -76,6 +76,9 @@ class WantedPages {
   // This boot was given the entry, and `page` is a page of it.
   bool WasGiven(std::uint64_t id, const ByteRange& page, std::uint32_t guest_page_size) const;
 
+  // These bytes of the entry have a final verdict of this boot, and none that may change soon.
+  bool HasFinalWord(std::uint64_t id, const ByteRange& range) const;
+
   Judgement Judge(const protocol::VerdictRecord& record, std::uint32_t guest_page_size,
                   MonoTime now);
 
