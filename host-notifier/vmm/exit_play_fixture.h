@@ -23,7 +23,7 @@ class ExitPlay {
         rule_(std::move(rule)),
         mode_(static_cast<InjectMode>(script_.Get<std::uint8_t>() %
                                       (static_cast<unsigned>(InjectMode::kNone) + 1))),
-        interposer_(kvm_, sinks_, InterposerOptions{.mode = mode_}) {
+        interposer_(kvm_, sinks_, InterposerOptions{.mode = mode_, .hold = kHold}) {
     for (const RegisterId id : kRegisters) kvm_.registers_[id] = 0;
     // A guest that translates, with 4 KiB tables everywhere: walks go far.
     kvm_.registers_[RegisterId::kSctlrEl1] = 1;
@@ -38,6 +38,10 @@ class ExitPlay {
     kvm_.next_fd_ = kVcpu;
     Call(kVm, kvm::kCreateVcpu, nullptr);
     SetMemory(kRam, kRamBytes);
+    // A second one, so that the first may be held.
+    kvm_.next_fd_ = kOtherVcpu;
+    Call(kVm, kvm::kCreateVcpu, std::bit_cast<void*>(std::uintptr_t{1}));
+    Call(kOtherVcpu, kvm::kRun, nullptr);
   }
 
   void Play() {
@@ -48,6 +52,8 @@ class ExitPlay {
  private:
   static constexpr int kVm = 10;
   static constexpr int kVcpu = 11;
+  static constexpr int kOtherVcpu = 12;
+  static constexpr std::chrono::microseconds kHold{2000};
   static constexpr std::uint64_t kRam = 0x40000000;
   static constexpr std::uint64_t kRamBytes = 1 << 24;
   static constexpr std::uint64_t kHost = 0x7f0000000000;
@@ -107,6 +113,12 @@ class ExitPlay {
   void SetNotifier(unsigned choice) {
     sinks_.record_.offers_host_pages = choice % 4 != 0;
     const auto answer = static_cast<HostPage>(choice % 3);
+    sinks_.record_.offers_verdicts = choice % 2 == 0;
+    sinks_.record_.hold = [this, choice](std::chrono::microseconds patience, auto immediate_exit) {
+      rule_(immediate_exit == &kvm_.pages_[kVcpu].immediate_exit, "a hold can be ended");
+      kvm_.now_ += patience;
+      return static_cast<HoldEnd>(choice % 4);
+    };
     sinks_.record_.host_page = [this, answer, choice] {
       kvm_.now_ += std::chrono::milliseconds(10);
       if (choice % 5 == 4) kvm_.pages_[kVcpu].immediate_exit = 1;
@@ -127,6 +139,9 @@ class ExitPlay {
     const std::size_t injected = kvm_.injected_.size();
     const int failed = sinks_.record_.failed_injections;
     const int fallbacks = sinks_.record_.native_fallbacks;
+    const int holds = sinks_.record_.holds;
+    const auto pstate = kvm_.registers_.find(RegisterId::kPstate);
+    const bool of_a_process = pstate != kvm_.registers_.end() && (pstate->second & 0xf) == 0;
     const MonoTime start = kvm_.now_;
     kvm_.pages_[kVcpu].immediate_exit = 0;
     kvm_.reads_.clear();
@@ -145,6 +160,10 @@ class ExitPlay {
     const bool told_by_kvm = kvm_.injected_.size() == injected + 1;
     const bool refused = sinks_.record_.failed_injections == failed + 1;
     const SeaExit& exit = sinks_.record_.exits.back().second;
+    rule_(sinks_.record_.holds == holds + (exit.held ? 1 : 0), "held once, and only as published");
+    rule_(!exit.held || (of_a_process && (exit.flags & kSeaFlagGpaValid) != 0 &&
+                         exit.injection != Injection::kNative),
+          "held for a process's known page");
     if (exit.injection != Injection::kNative) return CheckTold(exit, told_by_kvm, refused);
     rule_(exit.hva.value != 0 && (exit.flags & kSeaFlagGpaValid) != 0, "held for a known page");
     if (sinks_.record_.native_fallbacks == fallbacks) rule_(!told_by_kvm, "settled: not injected");

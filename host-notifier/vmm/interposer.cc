@@ -4,7 +4,11 @@
 
 namespace seaward::vmm {
 Interposer::Interposer(KvmCalls& calls, ExitSinkFactory& sinks, const InterposerOptions& options)
-    : calls_(calls), sinks_(sinks), mode_(options.mode), native_wait_(options.native_wait) {}
+    : calls_(calls),
+      sinks_(sinks),
+      mode_(options.mode),
+      native_wait_(options.native_wait),
+      hold_(options.hold) {}
 
 Interposer::~Interposer() {
   for (auto& slot : vcpus_) {

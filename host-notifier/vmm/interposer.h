@@ -25,12 +25,14 @@
 #include "host-notifier/vmm/loop_guard.h"
 #include "host-notifier/vmm/memslot_map.h"
 #include "host-notifier/vmm/page_healer.h"
+#include "host-notifier/vmm/vcpu_hold.h"
 
 namespace seaward::vmm {
 
 struct InterposerOptions {
   InjectMode mode = InjectMode::kAuto;
   std::chrono::milliseconds native_wait = kDefaultNativeWait;
+  std::chrono::microseconds hold{0};  // for the guest's verdict; 0: never
 };
 
 class Interposer {
@@ -100,15 +102,18 @@ class Interposer {
   enum class Held { kSettled, kInterrupted, kNotSettled };
   bool MayHold(const Vcpu& vcpu, const SeaExit& exit, ExitSink* sink) noexcept;
   Held Hold(Vcpu& vcpu, const SeaExit& exit, ExitSink& sink) noexcept;
+  bool MayAwaitVerdict(const Vcpu& vcpu, int fd, const SeaExit& exit, ExitSink& sink) noexcept;
   void TellGuest(Vcpu& vcpu, int fd, SeaExit& exit, ExitSink* sink) noexcept;
   void SlowDown(Vcpu& vcpu, const SeaExit& exit, bool handler_is_bad, ExitSink* sink) noexcept;
   int Inject(int fd, const std::optional<ExactEntry>& entry) noexcept;
-  void SayExit(Vcpu& vcpu, const SeaExit& exit, int inject_errno) noexcept;
+  void SayExit(Vcpu& vcpu, const SeaExit& exit, int inject_errno,
+               std::optional<HoldEnd> hold = {}) noexcept;
 
   KvmCalls& calls_;
   ExitSinkFactory& sinks_;
   const InjectMode mode_;
   const std::chrono::milliseconds native_wait_;
+  const std::chrono::microseconds hold_;
   std::mutex mutex_;  // vms_, and the writing of vcpus_
   std::map<int, std::shared_ptr<Vm>> vms_;
   std::shared_ptr<Vm> latest_vm_;

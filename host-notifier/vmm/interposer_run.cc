@@ -33,6 +33,20 @@ const char* ToText(Injection injection) {
   return "none";
 }
 
+const char* ToText(HoldEnd end) {
+  switch (end) {
+    case HoldEnd::kVerdict:
+      return "verdict";
+    case HoldEnd::kNone:
+      return "none";
+    case HoldEnd::kInterrupted:
+      return "interrupted";
+    case HoldEnd::kTimedOut:
+      return "timed_out";
+  }
+  return "none";
+}
+
 const char* LocatedBy(const SeaExit& exit) {
   if (exit.walked) return "walk";
   return (exit.flags & kSeaFlagGpaValid) != 0 ? "gpa" : "none";
@@ -170,18 +184,32 @@ Interposer::Held Interposer::Hold(Vcpu& vcpu, const SeaExit& exit, ExitSink& sin
   return Held::kSettled;
 }
 
-// Publishes, when there is a `sink`, and injects.
+// The others that run this guest are those that ran since they were initialised: one that its guest
+// has not started yet is in KVM_RUN, too, and nobody here can tell.
+bool Interposer::MayAwaitVerdict(const Vcpu& vcpu, int fd, const SeaExit& exit,
+                                 ExitSink& sink) noexcept {
+  if (hold_.count() == 0 || !sink.OffersVerdicts()) return false;
+  const auto pstate = VcpuRegisters(calls_, fd).Get(RegisterId::kPstate);
+  return pstate && IsWorthHolding(exit, *pstate, vcpu.vm->vcpus_that_ran);
+}
+
+// Publishes, when there is a `sink`, holds the vCPU where that is wanted, and injects.
 void Interposer::TellGuest(Vcpu& vcpu, int fd, SeaExit& exit, ExitSink* sink) noexcept {
   std::optional<ExactEntry> entry;
   if (WantsExactEntry(mode_, exit.esr))
     entry = PlanExactEntry(VcpuRegisters(calls_, fd), vcpu.kind, exit);
   exit.injection = DecideInjection(mode_, exit.esr, entry.has_value());
   // First of all: the agent can be on its way to the page while the guest takes the abort.
-  if (sink != nullptr) sink->Publish(vcpu.index, exit);
+  std::optional<HoldEnd> hold;
+  if (sink != nullptr) {
+    exit.held = MayAwaitVerdict(vcpu, fd, exit, *sink);
+    sink->Publish(vcpu.index, exit);
+    if (exit.held) hold = sink->HoldForVerdict(vcpu.index, hold_, &vcpu.run->immediate_exit);
+  }
   const int inject_errno = Inject(fd, entry);
   ExitSink* counters = vcpu.vm->sink.load(std::memory_order_acquire);
   if (counters != nullptr && inject_errno != 0) counters->CountFailedInjection(vcpu.index);
-  SayExit(vcpu, exit, inject_errno);
+  SayExit(vcpu, exit, inject_errno, hold);
   SlowDown(vcpu, exit, entry && entry->after.handler_is_bad, counters);
 }
 
@@ -207,17 +235,18 @@ int Interposer::Inject(int fd, const std::optional<ExactEntry>& entry) noexcept 
   return calls_.Ioctl(fd, kvm::kSetVcpuEvents, &events) == 0 ? refused : errno;
 }
 
-void Interposer::SayExit(Vcpu& vcpu, const SeaExit& exit, int inject_errno) noexcept {
+void Interposer::SayExit(Vcpu& vcpu, const SeaExit& exit, int inject_errno,
+                         std::optional<HoldEnd> hold) noexcept {
   ++vcpu.exits;
   if (vcpu.exits > kExitsSaidEach && !std::has_single_bit(vcpu.exits)) return;
   std::array<char, 256> line;
-  const int n =
-      std::snprintf(line.data(), line.size(),
-                    "event=arm_sea vcpu=%" PRIu32 " n=%" PRIu64 " flags=0x%" PRIx64
-                    " esr=0x%" PRIx64 " gva=0x%" PRIx64 " gpa=0x%" PRIx64 " hva=0x%" PRIx64
-                    " located_by=%s injection=%s inject_errno=%d",
-                    vcpu.index, vcpu.exits, exit.flags, exit.esr, exit.gva.value, exit.gpa.value,
-                    exit.hva.value, LocatedBy(exit), ToText(exit.injection), inject_errno);
+  const int n = std::snprintf(
+      line.data(), line.size(),
+      "event=arm_sea vcpu=%" PRIu32 " n=%" PRIu64 " flags=0x%" PRIx64 " esr=0x%" PRIx64
+      " gva=0x%" PRIx64 " gpa=0x%" PRIx64 " hva=0x%" PRIx64
+      " located_by=%s injection=%s inject_errno=%d hold=%s",
+      vcpu.index, vcpu.exits, exit.flags, exit.esr, exit.gva.value, exit.gpa.value, exit.hva.value,
+      LocatedBy(exit), ToText(exit.injection), inject_errno, hold ? ToText(*hold) : "no");
   if (n > 0)
     calls_.Say(LogLevel::kInfo, std::string_view(line.data(), static_cast<std::size_t>(n)));
 }

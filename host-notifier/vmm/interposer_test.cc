@@ -206,6 +206,14 @@ TEST(PreloadEnvironment, SaysWhatItDidNotUnderstand) {
     EXPECT_EQ(odd.native_wait, std::chrono::milliseconds(500)) << value;
     EXPECT_EQ(odd.complaints.size(), 1u) << value;
   }
+  EXPECT_EQ(defaults.hold, std::chrono::microseconds(0));
+  EXPECT_EQ(read({{"SEAWARD_HOLD_US", "2000"}}).hold, std::chrono::microseconds(2000));
+  EXPECT_TRUE(read({{"SEAWARD_HOLD_US", "0"}}).complaints.empty());
+  for (const char* value : {"1000001", "", "2ms", "-1", "99999999999999999999"}) {
+    const auto odd = read({{"SEAWARD_HOLD_US", value}});
+    EXPECT_EQ(odd.hold, std::chrono::microseconds(0)) << value;
+    EXPECT_EQ(odd.complaints.size(), 1u) << value;
+  }
   const auto wrong = read({{"SEAWARD_INJECT", "yes"}, {"SEAWARD_LOG", "loud"}});
   EXPECT_EQ(wrong.complaints.size(), 2u);
   EXPECT_EQ(wrong.inject, InjectMode::kAuto);

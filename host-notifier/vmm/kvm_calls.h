@@ -15,6 +15,7 @@
 #include "host-notifier/vmm/own_pages.h"
 #include "host-notifier/vmm/ring_format.h"
 #include "host-notifier/vmm/sea_exit.h"
+#include "host-notifier/vmm/vcpu_hold.h"
 
 namespace seaward::vmm {
 
@@ -58,6 +59,11 @@ class ExitSink {
   // Waits, for `slice` at most or until a signal, for what became of the host's page behind the
   // last exit of this vCPU.
   virtual HostPage AwaitHostPage(std::uint32_t vcpu, std::chrono::nanoseconds slice) noexcept = 0;
+  // Whether a notifier is there that answers exits with `held`.
+  virtual bool OffersVerdicts() noexcept = 0;
+  // See vcpu_hold.h.
+  virtual HoldEnd HoldForVerdict(std::uint32_t vcpu, std::chrono::microseconds patience,
+                                 const volatile std::uint8_t* immediate_exit) noexcept = 0;
   virtual void CountNativeFallback(std::uint32_t vcpu) noexcept = 0;
   virtual void CountFailedInjection(std::uint32_t vcpu) noexcept = 0;
   virtual void CountRest(std::uint32_t vcpu) noexcept = 0;

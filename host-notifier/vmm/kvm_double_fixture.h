@@ -188,6 +188,11 @@ struct SinkRecord {
   bool offers_host_pages = false;
   // What a held vCPU meets in each slice; one that is not answered must let time pass.
   std::function<HostPage()> host_page = [] { return HostPage::kRetired; };
+  bool offers_verdicts = false;
+  // What a vCPU that is held for a verdict meets; not answered, it must let time pass.
+  std::function<HoldEnd(std::chrono::microseconds, const volatile std::uint8_t*)> hold =
+      [](auto, auto) { return HoldEnd::kVerdict; };
+  int holds = 0;
   int native_fallbacks = 0;
   int failed_injections = 0;
   int rests = 0;
@@ -208,6 +213,12 @@ class RecordingSink final : public ExitSink {
   bool OffersHostPages() noexcept override { return record_.offers_host_pages; }
   HostPage AwaitHostPage(std::uint32_t, std::chrono::nanoseconds) noexcept override {
     return record_.host_page();
+  }
+  bool OffersVerdicts() noexcept override { return record_.offers_verdicts; }
+  HoldEnd HoldForVerdict(std::uint32_t, std::chrono::microseconds patience,
+                         const volatile std::uint8_t* immediate_exit) noexcept override {
+    ++record_.holds;
+    return record_.hold(patience, immediate_exit);
   }
   void CountNativeFallback(std::uint32_t) noexcept override { ++record_.native_fallbacks; }
   void CountFailedInjection(std::uint32_t) noexcept override { ++record_.failed_injections; }

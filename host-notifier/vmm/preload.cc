@@ -106,6 +106,11 @@ class RingSink final : public ExitSink {
   HostPage AwaitHostPage(std::uint32_t vcpu, std::chrono::nanoseconds slice) noexcept override {
     return vm_->ring().AwaitHostPage(vcpu, vm_->ring().LastSequence(vcpu), slice);
   }
+  bool OffersVerdicts() noexcept override { return vm_->OffersVerdicts(); }
+  HoldEnd HoldForVerdict(std::uint32_t vcpu, std::chrono::microseconds patience,
+                         const volatile std::uint8_t* immediate_exit) noexcept override {
+    return vmm::HoldForVerdict(vm_->ring(), vcpu, patience, immediate_exit, SystemClock());
+  }
   void CountNativeFallback(std::uint32_t vcpu) noexcept override {
     vm_->ring().CountNativeFallback(vcpu);
   }
@@ -146,7 +151,7 @@ struct Process {
       : environment(from),
         calls(environment),
         sinks(environment, calls),
-        interposer(calls, sinks, {environment.inject, environment.native_wait}) {}
+        interposer(calls, sinks, {environment.inject, environment.native_wait, environment.hold}) {}
 
   // Once, and only where KVM is used: LD_PRELOAD reaches every program that the VMM starts.
   void SayComplaints() noexcept {

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "host-notifier/vmm/vcpu_hold.h"
 #include "seaward/vmm.h"
 
 namespace seaward::vmm {
@@ -24,16 +25,18 @@ void ReadInject(const std::string& text, PreloadEnvironment& out) {
   }
 }
 
-void ReadNativeWait(const std::string& text, PreloadEnvironment& out) {
-  constexpr long longest = 10000;  // a guest that stands still longer takes its CPU for dead
-  long ms = 0;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), ms);
-  if (parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() && ms >= 1 &&
-      ms <= longest) {
-    out.native_wait = std::chrono::milliseconds(ms);
+// Complains and keeps `value` when the text is no number, or none from `least` to `most`.
+template <class Duration>
+void ReadTime(const std::string& name, const std::string& text, Duration least, Duration most,
+              Duration& value, PreloadEnvironment& out) {
+  typename Duration::rep number = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() &&
+      number >= least.count() && number <= most.count()) {
+    value = Duration(number);
   } else {
-    out.complaints.push_back("SEAWARD_NATIVE_WAIT_MS='" + text +
-                             "' is not 1 to 10000: the default holds");
+    out.complaints.push_back(name + "='" + text + "' is not " + std::to_string(least.count()) +
+                             " to " + std::to_string(most.count()) + ": the default holds");
   }
 }
 
@@ -60,7 +63,13 @@ PreloadEnvironment ReadPreloadEnvironment(const std::function<const char*(const 
   if (const char* path = get("SEAWARD_ATTACH_SOCKET"); path != nullptr && *path != '\0')
     out.attach_socket = path;
   if (const char* text = get("SEAWARD_INJECT"); text != nullptr) ReadInject(text, out);
-  if (const char* text = get("SEAWARD_NATIVE_WAIT_MS"); text != nullptr) ReadNativeWait(text, out);
+  // A guest that stands still longer takes its CPU for dead.
+  constexpr std::chrono::milliseconds longest_native{10000};
+  if (const char* text = get("SEAWARD_NATIVE_WAIT_MS"); text != nullptr)
+    ReadTime("SEAWARD_NATIVE_WAIT_MS", text, std::chrono::milliseconds(1), longest_native,
+             out.native_wait, out);
+  if (const char* text = get("SEAWARD_HOLD_US"); text != nullptr)
+    ReadTime("SEAWARD_HOLD_US", text, std::chrono::microseconds(0), kLongestHold, out.hold, out);
   if (const char* text = get("SEAWARD_LOG"); text != nullptr) ReadLog(text, out);
   return out;
 }

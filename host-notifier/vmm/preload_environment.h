@@ -16,6 +16,7 @@ struct PreloadEnvironment {
   std::string attach_socket;              // SEAWARD_ATTACH_SOCKET
   InjectMode inject = InjectMode::kAuto;  // SEAWARD_INJECT = auto | native | kvm | exact | none
   std::chrono::milliseconds native_wait = kDefaultNativeWait;  // SEAWARD_NATIVE_WAIT_MS
+  std::chrono::microseconds hold{0};                           // SEAWARD_HOLD_US
   bool silent = false;  // SEAWARD_LOG = off | error | info | debug
   LogLevel threshold = LogLevel::kInfo;
   std::vector<std::string> complaints;  // values that were not understood; defaults hold

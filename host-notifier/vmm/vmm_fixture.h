@@ -18,7 +18,8 @@ inline constexpr std::uint64_t kHostRam = 0x7f1200000000;
 class InterposedVmm : public testing::Test {
  protected:
   void Load(InjectMode mode = InjectMode::kAuto) {
-    interposer_ = std::make_unique<Interposer>(kvm_, sinks_, InterposerOptions{.mode = mode});
+    interposer_ =
+        std::make_unique<Interposer>(kvm_, sinks_, InterposerOptions{.mode = mode, .hold = hold_});
   }
   int CreateVm(int fd) {
     kvm_.next_fd_ = fd;
@@ -58,6 +59,7 @@ class InterposedVmm : public testing::Test {
 
   KvmDouble kvm_;
   RecordingSinks sinks_;
+  std::chrono::microseconds hold_{0};
   std::unique_ptr<Interposer> interposer_;
 };
 
