@@ -73,6 +73,9 @@ TEST_F(HoldTest, EndsWithTheGuestsVerdictAndAtOnceWhereItIsKnown) {
   EXPECT_EQ(HoldEnd::kVerdict, End());
   VcpuIsHeld(HeldExit(kPage + 8));
   EXPECT_EQ(HoldEnd::kVerdict, End()) << "the guest says nothing, and the notifier knows";
+  EXPECT_EQ(2, StatusOf("/vms/0/events/holds_begun"));
+  EXPECT_EQ(2, StatusOf("/vms/0/events/holds_answered"));
+  EXPECT_EQ(0, StatusOf("/vms/0/events/holds_timed_out"));
   StopNotifier();
 }
 

@@ -37,6 +37,9 @@ VmSnapshot Live(const Vm& vm) {
   live.ring.failed_injections = ring.failed_injections;
   live.ring.native_fallbacks = ring.native_fallbacks;
   live.ring.rests = ring.rests;
+  live.ring.holds_begun = ring.holds_begun;
+  live.ring.holds_answered = ring.holds_answered;
+  live.ring.holds_timed_out = ring.holds_timed_out;
   live.ring.malformed = ring.malformed;
   live.heals = {vm.healer().healed(), vm.healer().refusals()};
   live.agent = vm.guest_stats();

@@ -92,6 +92,14 @@ void AddEvents(Page& page, const std::vector<VmSnapshot>& vms) {
   PerVm(page, MetricType::Counter, "native_fallbacks_total",
         "Held vCPUs that were told in another way after all.", vms,
         [](const VmSnapshot& vm) { return vm.ring.native_fallbacks; });
+  PerVm(page, MetricType::Counter, "holds_total", "vCPUs that waited for the guest's verdict.", vms,
+        [](const VmSnapshot& vm) { return vm.ring.holds_begun; });
+  MetricFamily& ends = page.Family(MetricType::Counter, "hold_ends_total",
+                                   "How that ended; the others ended for another reason.");
+  for (const VmSnapshot& vm : vms)
+    for (const auto& [end, count] : {std::pair("answered", vm.ring.holds_answered),
+                                     std::pair("timed_out", vm.ring.holds_timed_out)})
+      Page::Add(ends, LabelsOf(vm.vm, {{"end", end}}), static_cast<double>(count));
   PerVm(page, MetricType::Counter, "protocol_faults_total",
         "Bytes of a guest that the protocol does not allow.", vms,
         [](const VmSnapshot& vm) { return vm.protocol_faults; });

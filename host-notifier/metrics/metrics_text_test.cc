@@ -56,6 +56,11 @@ TEST(MetricsText, ShowsWhatWasCounted) {
   EXPECT_THAT(text, HasSubstr("seaward_events_total" + std::string(kG1) + ",kind=\"located\"} 2"));
   EXPECT_THAT(text, HasSubstr("seaward_lost_exits_total" + std::string(kG1) + "} 1"));
   EXPECT_THAT(text, HasSubstr("seaward_native_fallbacks_total" + std::string(kG1) + "} 4"));
+  EXPECT_THAT(text, HasSubstr("seaward_holds_total" + std::string(kG1) + "} 9"));
+  EXPECT_THAT(text,
+              HasSubstr("seaward_hold_ends_total" + std::string(kG1) + ",end=\"answered\"} 6"));
+  EXPECT_THAT(text,
+              HasSubstr("seaward_hold_ends_total" + std::string(kG1) + ",end=\"timed_out\"} 2"));
   EXPECT_THAT(text, HasSubstr("seaward_vm_unsafe_to_migrate" + std::string(kG1) + "} 1"));
   EXPECT_THAT(text, HasSubstr("seaward_vm_unattached" + std::string(kG1) + "} 0"));
   EXPECT_THAT(text, HasSubstr("seaward_sessions{phase=\"live\"} 1"));

@@ -106,6 +106,9 @@ inline StatusSnapshot SampleStatus() {
   live.events.located = 2;
   live.ring.lost = 1;
   live.ring.native_fallbacks = 4;
+  live.ring.holds_begun = 9;
+  live.ring.holds_answered = 6;
+  live.ring.holds_timed_out = 2;
   live.heals = {2, {{"vfio", 3}, {"io_uring", 0}}};
   live.agent = protocol::Stats{.retired_bytes = 4096};
   ledger::PageRow untold;

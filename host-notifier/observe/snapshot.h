@@ -29,6 +29,9 @@ struct RingCounts {
   std::uint64_t failed_injections = 0;
   std::uint64_t native_fallbacks = 0;
   std::uint64_t rests = 0;
+  std::uint64_t holds_begun = 0;
+  std::uint64_t holds_answered = 0;
+  std::uint64_t holds_timed_out = 0;
   std::uint64_t malformed = 0;
 };
 

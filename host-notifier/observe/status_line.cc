@@ -44,6 +44,9 @@ Json CountsJson(const VmSnapshot& vm) {
   json["failed_injections"] = vm.ring.failed_injections;
   json["native_fallbacks"] = vm.ring.native_fallbacks;
   json["rests"] = vm.ring.rests;
+  json["holds_begun"] = vm.ring.holds_begun;
+  json["holds_answered"] = vm.ring.holds_answered;
+  json["holds_timed_out"] = vm.ring.holds_timed_out;
   json["malformed"] = vm.ring.malformed;
   return json;
 }
