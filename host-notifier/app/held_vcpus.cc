@@ -18,13 +18,12 @@ bool HeldVcpus::End(const Vcpu& vcpu) {
   return true;
 }
 
-std::vector<HeldVcpus::Vcpu> HeldVcpus::EndAllFor(const ByteRange& judged) {
-  std::vector<Vcpu> ended;
+std::vector<HeldVcpus::Vcpu> HeldVcpus::WaitingFor(const ByteRange& judged) const {
+  std::vector<Vcpu> vcpus;
   for (const auto& [lane, hold] : holds_)
     if (hold.page && hold.page->Overlaps(judged))
-      ended.push_back({lane.first, {.lane = lane.second, .index = hold.index}});
-  for (const Vcpu& vcpu : ended) holds_.erase(LaneOf(vcpu));
-  return ended;
+      vcpus.push_back({lane.first, {.lane = lane.second, .index = hold.index}});
+  return vcpus;
 }
 
 void HeldVcpus::RingEnded(std::uint64_t ring) {

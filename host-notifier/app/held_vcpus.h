@@ -28,8 +28,8 @@ class HeldVcpus {
   void WaitFor(const Vcpu& vcpu, const ByteRange& page);
   // True: it waited until now, and is to be told why no longer.
   bool End(const Vcpu& vcpu);
-  // Those that wait for a page in `judged`, until now.
-  std::vector<Vcpu> EndAllFor(const ByteRange& judged);
+  // Those that wait for a page in `judged`.
+  std::vector<Vcpu> WaitingFor(const ByteRange& judged) const;
   void RingEnded(std::uint64_t ring);
 
  private:

@@ -30,11 +30,12 @@ TEST(HeldVcpus, WaitForTheirOwnPageAndOnce) {
   held.Begin(Vcpu(1, 1, 0));
   held.WaitFor(Vcpu(1, 0, 5), kPage);
   held.WaitFor(Vcpu(1, 1, 0), kNext);
-  const auto ended = held.EndAllFor(kNext);
-  EXPECT_THAT(Lanes(ended), ElementsAre(1));
-  EXPECT_EQ(ended[0].ring, 1u);
-  EXPECT_EQ(ended[0].token.index, 0u);
-  EXPECT_THAT(held.EndAllFor(kNext), IsEmpty());
+  const auto waiting = held.WaitingFor(kNext);
+  ASSERT_THAT(Lanes(waiting), ElementsAre(1));
+  EXPECT_EQ(waiting[0].ring, 1u);
+  EXPECT_EQ(waiting[0].token.index, 0u);
+  EXPECT_TRUE(held.End(waiting[0]));
+  EXPECT_THAT(held.WaitingFor(kNext), IsEmpty());
   EXPECT_TRUE(held.End(Vcpu(1, 0, 5)));
   EXPECT_FALSE(held.End(Vcpu(1, 0, 5)));
 }
@@ -46,7 +47,7 @@ TEST(HeldVcpus, AllWaitForALargePageTogether) {
   held.Begin(Vcpu(1, 7, 0));
   held.WaitFor(Vcpu(1, 0, 0), kPage);
   held.WaitFor(Vcpu(1, 3, 0), kNext);
-  EXPECT_THAT(Lanes(held.EndAllFor(kLarge)), ElementsAre(0, 3)) << "7 waits for no page yet";
+  EXPECT_THAT(Lanes(held.WaitingFor(kLarge)), ElementsAre(0, 3)) << "7 waits for no page yet";
 }
 
 TEST(HeldVcpus, OfALaneOnlyTheNewestWaits) {
@@ -55,7 +56,7 @@ TEST(HeldVcpus, OfALaneOnlyTheNewestWaits) {
   held.WaitFor(Vcpu(1, 0, 5), kPage);
   held.Begin(Vcpu(1, 0, 6));
   held.WaitFor(Vcpu(1, 0, 5), kPage);  // its page was found late
-  EXPECT_THAT(held.EndAllFor(kPage), IsEmpty());
+  EXPECT_THAT(held.WaitingFor(kPage), IsEmpty());
   EXPECT_FALSE(held.End(Vcpu(1, 0, 5)));
   EXPECT_TRUE(held.End(Vcpu(1, 0, 6)));
 }

@@ -120,11 +120,8 @@ void Vm::GuestsWordTaken() {
 void Vm::OnVerdict(const protocol::VerdictRecord& record, const Uuid& boot_id) {
   // Not behind the disk: what the guest has done is done.
   const bool final_word = record.outcome != protocol::Outcome::kDeferred;
-  for (const HeldVcpus::Vcpu& vcpu : held_.EndAllFor(record.range)) {
-    AttachedRing* ring = RingNumber(vcpu.ring);
-    if (ring != nullptr)
-      ring->AnswerHeld(vcpu.token, final_word ? vmm::HeldFor::kVerdict : vmm::HeldFor::kNone);
-  }
+  for (const HeldVcpus::Vcpu& vcpu : held_.WaitingFor(record.range))
+    AnswerHeldVcpu(vcpu, final_word ? vmm::HeldFor::kVerdict : vmm::HeldFor::kNone);
   if (!incarnation_) return;
   RecordWord<ledger::RecordedVerdict>(
       [incarnation = *incarnation_, boot_id, record, received = context_.clock.Now()](

@@ -217,6 +217,8 @@ TEST_F(VcpuHold, TakesNoOtherWordForAnAnswer) {
     EXPECT_EQ(Hold(kUsual), HoldEnd::kTimedOut) << wrong;
   }
   EXPECT_EQ(vmm::VerdictAnswer(1, HeldFor::kVerdict), 5u) << "the ABI";
+  EXPECT_EQ(producer_->AwaitVerdict(99, 1, kUsual), HeldFor::kUnanswered) << "no lane";
+  consumer_->AnswerHeld({.lane = 99, .index = 0}, HeldFor::kVerdict);
 }
 
 TEST_F(VcpuHold, IsBoundedAgainstWhoeverNeverStopsWaking) {
