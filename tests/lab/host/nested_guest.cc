@@ -27,7 +27,7 @@ constexpr std::uint64_t kLeaveAtMost = 32u << 20;
 
 constexpr char kDomain[] =
     R"(<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
-  <name>{name}</name><memory unit='MiB'>{mib}</memory>{backing}<vcpu>1</vcpu>
+  <name>{name}</name><memory unit='MiB'>{mib}</memory>{backing}<vcpu>{vcpus}</vcpu>
   <os><type arch='aarch64' machine='virt'>hvm</type>{loader}
     <kernel>/guest/Image</kernel><initrd>/seaward/guest/{initramfs}</initrd>
     <cmdline>console=ttyAMA0 loglevel={loglevel} panic=-1 oops=panic seaward.frames=1{words}</cmdline></os>
@@ -43,7 +43,8 @@ constexpr char kDomain[] =
     <memballoon model='none'/></devices>
   <qemu:commandline>{preload}
     <qemu:env name='SEAWARD_ATTACH_SOCKET' value='{attach}'/>
-    <qemu:env name='SEAWARD_INJECT' value='{inject}'/>{arguments}
+    <qemu:env name='SEAWARD_INJECT' value='{inject}'/>
+    <qemu:env name='SEAWARD_HOLD_US' value='{hold}'/>{arguments}
   </qemu:commandline>
 </domain>
 )";
@@ -92,6 +93,7 @@ std::string DomainXml(const GuestPlan& plan, const LibvirtPlaces& libvirt) {
       fmt::arg("acpi", acpi ? "<acpi/>" : ""), fmt::arg("arguments", ghes ? kRasByHand : ""),
       fmt::arg("backing", plan.huge_pages ? kHugePages : ""),
       fmt::arg("preload", plan.interposed ? kPreload : ""), fmt::arg("inject", plan.inject),
+      fmt::arg("vcpus", plan.vcpus), fmt::arg("hold", plan.hold.count()),
       fmt::arg("sockets", libvirt.sockets), fmt::arg("attach", kAttachSocket));
 }
 

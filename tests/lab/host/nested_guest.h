@@ -2,6 +2,7 @@
 // LD_PRELOAD, a stock kernel, our agent and command server as its whole user space.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,6 +32,8 @@ struct GuestPlan {
   bool interposed = true;       // libseaward-preload.so is in its VMM
   bool huge_pages = false;      // its memory is of the host's hugetlbfs
   std::string more_words = {};  // on the kernel's command line
+  unsigned vcpus = 1;
+  std::chrono::microseconds hold{0};  // SEAWARD_HOLD_US
 };
 
 class NestedGuest {

@@ -1,5 +1,6 @@
 #include "tests/support/testd/commands.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/utsname.h>
 
@@ -119,6 +120,16 @@ Result<Json> Commands::Kill(const Json& request) {
   return Json::object();
 }
 
+// {"pid", "cpu"}: 0 is the server itself, and so whoever it starts from then on.
+Result<Json> Commands::Pin(const Json& request) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(request.at("cpu").get<unsigned>(), &one);
+  if (::sched_setaffinity(request.at("pid").get<pid_t>(), sizeof(one), &one) != 0)
+    return FailErrno(errno, "sched_setaffinity");
+  return Json::object();
+}
+
 Result<Json> Commands::AgentStart(const Json&) {
   auto pid = StartAgent();
   if (!pid) return Forward(pid);
@@ -171,8 +182,11 @@ Result<Json> Commands::VictimTouch(const Json& request) {
 }
 
 Result<Json> Commands::VictimSucceed(const Json& request) {
-  auto succession = victims_.DieAndSucceed(
-      request.at("pid").get<pid_t>(), request.value("pages", std::uint64_t{64}), LimitOf(request));
+  const auto pid = request.at("pid").get<pid_t>();
+  const auto pages = request.value("pages", std::uint64_t{64});
+  auto succession = request.value("waiting", false)
+                        ? victims_.DieBesideHeir(pid, pages, LimitOf(request))
+                        : victims_.DieAndSucceed(pid, pages, LimitOf(request));
   if (!succession) return Forward(succession);
   Json reply = StatusJson(succession->death);
   reply["given"] = succession->given;
@@ -221,6 +235,7 @@ const std::map<std::string, Commands::Handler>& Commands::Table() {
       {"spawn", &Commands::Spawn},
       {"wait", &Commands::Wait},
       {"kill", &Commands::Kill},
+      {"pin", &Commands::Pin},
       {"agent_start", &Commands::AgentStart},
       {"victim_start", &Commands::VictimStart},
       {"victim_touch", &Commands::VictimTouch},

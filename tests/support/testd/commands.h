@@ -37,6 +37,7 @@ class Commands {
   Result<Json> Spawn(const Json& request);
   Result<Json> Wait(const Json& request);
   Result<Json> Kill(const Json& request);
+  Result<Json> Pin(const Json& request);
   Result<Json> AgentStart(const Json& request);
   Result<Json> VictimStart(const Json& request);
   Result<Json> VictimTouch(const Json& request);

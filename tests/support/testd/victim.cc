@@ -11,14 +11,18 @@
 #include <set>
 #include <sstream>
 
+#include "base/clock.h"
 #include "base/file_io.h"
 #include "tests/support/testd/fault_report.h"
 #include "tests/support/testd/frames.h"
+#include "tests/support/testd/heir.h"
 #include "tests/support/testd/survivor.h"
 
 namespace seaward::testd {
 namespace {
 
+// Milliseconds, in emulation too.
+constexpr std::chrono::seconds kHeirTakes{2};
 constexpr std::uint64_t kStepBytes = 1U << 20;  // between two looks at how much memory is left
 
 // Workers talk in words: numbers in decimal, one packet per answer.
@@ -292,6 +296,31 @@ Result<Succession> Victims::DieAndSucceed(pid_t pid, std::uint64_t pages,
   if (!end || !*end) KillGroup(successor->pid);
   if (!end) return Forward(end);
   return Succession{**death, answer && *answer == "given", *end};
+}
+
+Result<Succession> Victims::DieBesideHeir(pid_t pid, std::uint64_t pages,
+                                          std::chrono::milliseconds limit) {
+  auto heir = StartWorker(HeirBody, std::to_string(pid) + " " + std::to_string(pages));
+  if (!heir) return Forward(heir);
+  auto ready = ReceiveFrom(*heir, limit);
+  auto touch = ready ? TouchPage(pid, 0, "read", limit) : Forward(ready);
+  // In emulation the first touches may not see that the page is bad.
+  const SystemClock clock;
+  for (const MonoTime end = clock.Now() + limit;
+       touch && touch->touch != Touch::kDied && clock.Now() < end;)
+    touch = TouchPage(pid, 0, "read", limit);
+  if (!touch || touch->touch != Touch::kDied) {
+    KillGroup(heir->pid);
+    if (!touch) return Forward(touch);
+    return Fail(ErrorCode::kTimeout, "the victim lives");
+  }
+  auto death = WaitFor(pid, limit);
+  Forget(pid);
+  if (!death || !*death) return Fail(ErrorCode::kTimeout, "the victim does not end");
+  auto answer = ReceiveFrom(*heir, kHeirTakes);
+  auto then = WaitFor(heir->pid, answer ? limit : kHeirTakes);
+  if (!then) return Forward(then);
+  return Succession{**death, !answer, *then};
 }
 
 Result<std::uint64_t> Victims::CountBad(pid_t pid, std::chrono::milliseconds limit) {

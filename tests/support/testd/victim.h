@@ -65,6 +65,9 @@ class Victims {
   // The victim reads its first page, and in the moment of its death a process is forked that takes
   // `pages` fresh pages. kTimeout when the victim lives.
   Result<Succession> DieAndSucceed(pid_t pid, std::uint64_t pages, std::chrono::milliseconds limit);
+  // The same, but the successor is there before and waits (heir.h). `given`: it did not get through
+  // its pages. It may never end then, and is left alone.
+  Result<Succession> DieBesideHeir(pid_t pid, std::uint64_t pages, std::chrono::milliseconds limit);
   // The victim reads all its pages, behind a SIGBUS handler: how many raised the signal.
   Result<std::uint64_t> CountBad(pid_t pid, std::chrono::milliseconds limit);
   // The victim reads page `index` again and again, for ever, and answers no more. `survives`: with
