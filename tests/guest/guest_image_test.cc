@@ -30,8 +30,15 @@ constexpr std::uint64_t kOnlySysAdmin = std::uint64_t{1} << 21;
 // A whole distribution starts under emulation, on a machine that may be busy with other things.
 constexpr std::chrono::seconds kBootLimit{900};
 constexpr std::chrono::seconds kPatience{180};
+// dpkg's trigger has the initramfs made anew: ten minutes and more under emulation.
+constexpr std::chrono::seconds kInitramfsLimit{1800};
 
 DebianImage image;
+
+// /proc, /sys and /dev are other file systems; links to the host's ports are by udev's own rules.
+constexpr char kFilesOfUs[] =
+    "find / /run -xdev -path /run/udev/links -prune -o "
+    "'(' -name '*seaward*' -o -path '*/seaward/*' ')' -print";
 
 class GuestImage : public HostedGuest {
  protected:
@@ -66,6 +73,12 @@ class GuestImage : public HostedGuest {
     InGuest("systemctl --no-block kexec");
     AwaitNextBoot();
     InGuest("grep -qw seaward.test=kexec /proc/cmdline");
+  }
+
+  // What of the package is in the initramfs on its disk, which initramfs-tools made.
+  std::string OfUsInTheInitramfs() {
+    return InGuest(
+        "lsinitramfs /boot/initrd.img-$(uname -r) >/tmp/listed && sed -n /seaward/p /tmp/listed");
   }
 
   // What a shell in the guest printed; another exit status than 0 is a failure.
@@ -208,6 +221,37 @@ TEST_F(GuestImage, AfterKexecTheInitramfsRetiresAgain) {
   const std::vector<GuestPhysAddr> pages = RetiredPages();
   Kexecs();
   ExpectRetiredInTheInitramfs(pages);
+}
+
+TEST_F(GuestImage, APurgeLeavesNothing) {
+  BootsDebian();
+  AwaitAgent();
+  const GuestPhysAddr page = RetiredPage();
+  EXPECT_THAT(OfUsInTheInitramfs(), HasSubstr("sbin/seaward-agent"));
+  EXPECT_THAT(InGuest(kFilesOfUs), HasSubstr("/var/lib/seaward/journal"));
+  InGuest("dpkg --listfiles seaward-agent | sed 1d >/tmp/shipped");
+
+  InGuest("dpkg --purge seaward-agent 2>&1", kInitramfsLimit);
+  EXPECT_THAT(InGuest("dpkg-query --show 'seaward*' 2>&1 || true"), HasSubstr("no packages found"));
+  EXPECT_EQ(
+      InGuest(
+          "while read -r path; do if [ -e \"$path\" ]; then dpkg-query --search \"$path\" 2>&1; "
+          "fi; done </tmp/shipped | sed -n '/no path found/p'"),
+      "");
+  EXPECT_EQ(InGuest(kFilesOfUs), "");
+  EXPECT_EQ(InGuest("grep -rl seaward-agent /etc /run/systemd /run/udev /var/lib/systemd || true"),
+            "");
+  EXPECT_EQ(InGuest("for p in /proc/[0-9]*/exe; do readlink $p || true; done | sed -n /seaward/p"),
+            "");
+  EXPECT_EQ(InGuest("systemctl --no-legend --plain --all list-units 'seaward*'"), "");
+  EXPECT_EQ(InGuest("systemctl --no-legend --plain --all list-unit-files 'seaward*' || true"), "");
+  EXPECT_EQ(OfUsInTheInitramfs(), "");
+
+  // The initramfs that was made without it boots, and nothing is done about the page.
+  Kexecs();
+  EXPECT_EQ(InGuest("systemctl --no-legend --plain list-units --failed"), "");
+  EXPECT_EQ(InGuest(kFilesOfUs), "");
+  EXPECT_FALSE(HasFlag(page, "HWPOISON"));
 }
 
 TEST_F(GuestImage, ACrashKernelIsLeftAlone) {
