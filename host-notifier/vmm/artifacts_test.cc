@@ -60,14 +60,10 @@ TEST(PreloadLibrary, ExportsIoctlAloneAndNeedsLibcAlone) {
 }
 
 TEST(VmmLibrary, ExportsItsApiAloneAndNeedsLibcAlone) {
-  const std::set<std::string> api{"seaward_attach",
-                                  "seaward_decide_injection",
-                                  "seaward_detach",
-                                  "seaward_exit_from_kvm_run",
-                                  "seaward_get_status",
-                                  "seaward_publish",
-                                  "seaward_publish_and_hold",
-                                  "seaward_report_failed_injection"};
+  const std::set<std::string> api{"seaward_attach",           "seaward_decide_injection",
+                                  "seaward_detach",           "seaward_exit_from_kvm_run",
+                                  "seaward_get_status",       "seaward_publish",
+                                  "seaward_publish_and_hold", "seaward_report_failed_injection"};
   EXPECT_EQ(Exports(SEAWARD_VMM_LIBRARY), api);
   EXPECT_EQ(Needs(SEAWARD_VMM_LIBRARY), "libc.so.6\n");
   const auto soname = RunShell(std::string("objdump -p ") + SEAWARD_VMM_LIBRARY + " | grep SONAME");

@@ -21,6 +21,8 @@ class Inspector {
   // kThorough also takes all of the guest's memory, and looks whether our processes rest.
   enum class Depth : std::uint8_t { kQuick, kThorough };
   std::optional<Violation> Settle(Depth depth);
+  // What has to hold whatever became of the guest.
+  std::optional<Violation> SettleWithoutGuest();
 
  private:
   using Finding = std::optional<Violation>;

@@ -12,6 +12,7 @@ void Report::Add(std::uint64_t seed, const Tally& tally, bool violated) {
   sum_.poisons += tally.poisons;
   sum_.kills += tally.kills;
   sum_.reboots += tally.reboots;
+  sum_.unusable += tally.unusable;
   sum_.losses_silent += tally.losses_silent;
   sum_.losses_counted += tally.losses_counted;
   violations_ += violated ? 1 : 0;
@@ -23,6 +24,7 @@ std::string Report::Json() const {
                                     {"poisons", sum_.poisons},
                                     {"kills", sum_.kills},
                                     {"reboots", sum_.reboots},
+                                    {"unusable", sum_.unusable},
                                     {"violations", violations_},
                                     {"losses_silent", sum_.losses_silent},
                                     {"losses_counted", sum_.losses_counted}};

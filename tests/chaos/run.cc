@@ -22,6 +22,7 @@ class Player {
  public:
   Player(Machines& machines, Tally& tally)
       : machines_(machines),
+        tally_(tally),
         actor_(machines, book_, tally),
         inspector_(machines, book_, tally, kPatience) {}
 
@@ -31,13 +32,21 @@ class Player {
       const auto depth = thorough ? Inspector::Depth::kThorough : Inspector::Depth::kQuick;
       auto found = inspector_.Settle(depth);
       if (!found || !GuestLostItsPrograms()) return found;
-      // What an operator would do; the bad pages are then retired before any program has them.
+      // What an operator would do; the bad pages are then retired before most programs have them.
       std::printf("  (the guest lost its programs: reset)\n");
       if (const auto again = Do({StepKind::kReset, 0})) return again;
-      return inspector_.Settle(depth);
+      found = inspector_.Settle(depth);
+      guest_unusable_ = found && GuestLostItsPrograms();
+      if (!guest_unusable_) return found;
+      std::printf("  (and again: no boot of it can be judged)\n");
+      ++tally_.unusable;
+      return inspector_.SettleWithoutGuest();
     }
     return Do(step);
   }
+
+  // No further step makes sense.
+  bool guest_unusable() const { return guest_unusable_; }
 
   // What notifier and guest said last.
   std::string Evidence() {
@@ -57,12 +66,14 @@ class Player {
 
   // These guests have their files in memory and nowhere else: a bad page of a program that was
   // not retired before init (no host answered the early stage) cannot be read again from a disk,
-  // and what runs it is lost until the next boot. So is a page of init's own.
+  // and what runs it is lost until the next boot. So is a page of init's own. The initramfs lies in
+  // much the same place at each boot: with a hundred bad pages the next may fare no better.
   bool GuestLostItsPrograms() {
     const std::string console = Console();
     const auto boot = console.rfind("event=early_stage ");
     const std::string this_boot = boot == std::string::npos ? console : console.substr(boot);
-    if (std::regex_search(this_boot, std::regex("event=page_lost [^\n]*pid=1 "))) return true;
+    const std::regex lost("event=page_lost [^\n]*pid=1 |event=early_stage exit=(-|[1-9])");
+    if (std::regex_search(this_boot, lost)) return true;
     if (AgentDiedOfItsMemory()) return true;
     const auto ran =
         machines_.AskGuest("exec", {{"argv", {"/usr/sbin/seaward-agent", "--version"}}});
@@ -86,9 +97,11 @@ class Player {
   }
 
   Machines& machines_;
+  Tally& tally_;
   Book book_;
   Actor actor_;
   Inspector inspector_;
+  bool guest_unusable_ = false;
 };
 
 // A page that goes bad and is retired: everything is connected, and what our processes use then is
@@ -110,6 +123,7 @@ std::optional<Violation> Play(const Schedule& schedule, const testing::GuestImag
     std::printf("  %s\n", Format(step).c_str());
     std::fflush(stdout);
     auto found = player.Play(step);
+    if (!found && player.guest_unusable()) return std::nullopt;
     if (!found) continue;
     std::printf("VIOLATION %s: %s\n%s\n", found->invariant.c_str(), found->what.c_str(),
                 player.Evidence().c_str());

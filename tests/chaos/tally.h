@@ -8,9 +8,10 @@ namespace seaward::chaos {
 
 struct Tally {
   std::uint64_t steps = 0;
-  std::uint64_t poisons = 0;  // pages that went bad, repetitions included
-  std::uint64_t kills = 0;    // of agent, notifier, libvirtd, VMM
-  std::uint64_t reboots = 0;  // boots behind the first of a schedule
+  std::uint64_t poisons = 0;   // pages that went bad, repetitions included
+  std::uint64_t kills = 0;     // of agent, notifier, libvirtd, VMM
+  std::uint64_t reboots = 0;   // boots behind the first of a schedule
+  std::uint64_t unusable = 0;  // schedules that ended early: the guest lost its programs for good
   std::uint64_t losses_silent = 0;
   std::uint64_t losses_counted = 0;
 };
