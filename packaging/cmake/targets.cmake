@@ -19,7 +19,7 @@ if(SEAWARD_MUTANTS)
 endif()
 # What seaward-agent is made of. Other programs take the ordinary code of the same objects.
 set(SEAWARD_LTO_FOLDERS "^(base|protocol|guest-agent)(/|$)")
-set(SEAWARD_LTO_FLAGS -O2 -flto=auto -ffat-lto-objects)
+set(SEAWARD_LTO_FLAGS -Os -flto=auto -ffat-lto-objects)
 if(SEAWARD_SANITIZE)
   target_compile_options(seaward_flags INTERFACE -fsanitize=${SEAWARD_SANITIZE}
                          -fno-sanitize-recover=all -fno-omit-frame-pointer)
