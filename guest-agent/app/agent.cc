@@ -273,11 +273,7 @@ void Agent::LookForPort() {
 
 void Agent::PortEvent() {
   unread_ = false;
-  for (int reads = 0; keeper_.port() != nullptr; ++reads) {
-    if (reads == kReadsPerEdge) {
-      unread_ = true;
-      return;
-    }
+  for (int reads = 1; keeper_.port() != nullptr; ++reads) {
     const auto arrival = keeper_.port()->Read(buffer_);
     if (!arrival) {
       lost_own_memory_ = arrival.error().sys_errno == EFAULT;
@@ -292,7 +288,7 @@ void Agent::PortEvent() {
     if (!arrival || arrival->bytes == 0) return;
     session_.BytesReceived(std::span(buffer_).first(arrival->bytes));
     // Pages first: to learn that nothing else waits takes another system call.
-    if (session_.HasWork()) {
+    if (session_.HasWork() || reads == kReadsPerEdge) {
       unread_ = true;
       return;
     }
